@@ -1,0 +1,28 @@
+# One library target per folder: strata_library(name [DEPENDS targets...]) compiles every .cpp of
+# the calling folder, with our warnings as errors and the include root at the project's top.
+
+set(STRATA_WARNINGS -Wall -Wextra -Wconversion -Wshadow -Werror)
+
+function(strata_target_defaults target)
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
+                        VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE ${STRATA_WARNINGS} -ffp-contract=off)
+endfunction()
+
+function(strata_library name)
+  cmake_parse_arguments(arg "" "" "DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  if(sources)
+    add_library(strata_${name} STATIC ${sources})
+    strata_target_defaults(strata_${name})
+    target_link_libraries(strata_${name} PUBLIC ${arg_DEPENDS} PRIVATE ${arg_PRIVATE_DEPENDS})
+  else()
+    add_library(strata_${name} INTERFACE)
+    target_compile_features(strata_${name} INTERFACE cxx_std_20)
+    target_include_directories(strata_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(strata_${name} INTERFACE ${arg_DEPENDS} ${arg_PRIVATE_DEPENDS})
+  endif()
+  add_library(strata::${name} ALIAS strata_${name})
+endfunction()
