@@ -1,0 +1,66 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "backends/cpu/kernels/kernels.h"
+#include "runtime/core/device.h"
+#include "runtime/core/thread_pool.h"
+
+namespace strata::cpu {
+
+struct CpuDeviceOptions {
+  int threads = 0;            ///< 0: usable_cpus()
+  const char* isa = nullptr;  ///< null: STRATA_CPU_ISA, else the best that the CPU has
+};
+
+/// The CPU as a device: memory is the host's, a stream runs each call at once on the caller's
+/// thread and the device's pool, so every event is reached when it is recorded.
+class CpuDevice final : public Device {
+ public:
+  explicit CpuDevice(const CpuDeviceOptions& options);
+
+  MemoryUse memory() const override;
+  Buffer allocate(std::size_t bytes, MemoryKind kind) override;
+  std::optional<Buffer> import_host(std::span<const std::byte> bytes) override;
+  std::unique_ptr<Stream> open_stream(StreamRole role) override;
+  const OpTable& ops() const override;
+
+  const Kernels& kernels() const { return *kernels_; }
+  ThreadPool& pool() { return pool_; }
+
+ private:
+  static void release(void* owner, std::byte* data, std::size_t bytes);
+
+  const Kernels* kernels_;
+  ThreadPool pool_;
+  std::atomic<std::uint64_t> allocated_{0};
+};
+
+/// What an op's run function finds behind its Stream&.
+class CpuStream final : public Stream {
+ public:
+  explicit CpuStream(CpuDevice& device) : device_(device) {}
+
+  void copy(BufferSpan dst, BufferSpan src) override;
+  void fill(BufferSpan span, std::byte value) override;
+  void host_task(HostTask task) override;
+  Event record() override { return {this, ++ticket_}; }
+  void wait(const Event&) override {}
+  bool reached(std::uint64_t ticket) const override { return ticket <= ticket_; }
+  void flush() override {}
+  void synchronize() override {}
+  void* native() override { return nullptr; }
+
+  const Kernels& kernels() const { return device_.kernels(); }
+  ThreadPool& pool() { return device_.pool(); }
+
+ private:
+  CpuDevice& device_;
+  std::uint64_t ticket_ = 0;
+};
+
+/// This backend's op table, from ops.def: forgetting an op fails at link time.
+const OpTable& op_table();
+
+}  // namespace strata::cpu

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "runtime/core/device.h"
+
+namespace strata {
+
+/// What the user chose for the devices of a process.
+struct DeviceOptions {
+  int cpu_threads = 0;  ///< 0: all usable CPUs
+};
+
+/// One backend of this build: whether it can be used here, and if not, why.
+struct BackendStatus {
+  BackendKind backend;
+  bool usable;
+  std::string reason;  ///< "" when usable
+};
+std::vector<BackendStatus> backend_statuses();
+
+/// Every device that is there, CPU last.
+std::vector<DeviceInfo> list_devices(const DeviceOptions& options);
+
+/// Opens "cpu", "cuda:0", ... Throws Error{device_missing} naming the ones that are there, or
+/// Error{usage} for a name that is none.
+std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options);
+
+}  // namespace strata

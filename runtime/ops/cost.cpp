@@ -1,0 +1,64 @@
+#include "runtime/ops/ops.h"
+
+namespace strata {
+namespace {
+
+std::uint64_t bytes_of(std::span<const TensorDesc> descs) {
+  std::uint64_t total = 0;
+  for (const TensorDesc& desc : descs)
+    if (desc.shape.rank > 0) total += byte_size(desc);
+  return total;
+}
+
+std::uint64_t product(std::int64_t a, std::int64_t b, std::int64_t c) {
+  return static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b) *
+         static_cast<std::uint64_t>(c);
+}
+
+// Reading a few rows of a large operand, not all of it.
+OpCost rows_only(const OpDesc& op) {
+  const std::uint64_t written = bytes_of(op.out);
+  const std::int64_t rows = op.out[0].shape.rows();
+  return {static_cast<std::uint64_t>(rows) * row_bytes(op.in[0].dtype, op.in[0].shape.columns()),
+          written, 0};
+}
+
+OpCost attention_cost(const OpDesc& op, const Attention& a, std::int64_t kv_tokens) {
+  const std::int64_t tokens = op.in[0].shape.rows();
+  const std::int64_t context = a.window > 0 && a.window < kv_tokens ? a.window : kv_tokens;
+  const auto width = static_cast<std::int64_t>(row_bytes(op.in[1].dtype, a.head_dim) +
+                                               row_bytes(op.in[2].dtype, a.head_dim));
+  return {product(context, a.kv_heads, width) + byte_size(op.in[0]), bytes_of(op.out),
+          4 * product(tokens, context, std::int64_t{a.heads} * a.head_dim)};
+}
+
+OpCost experts_cost(const OpDesc& op) {
+  const Shape& w = op.in[1].shape;
+  const std::int64_t routes = op.out[0].shape.rows();
+  const std::int64_t touched = routes < w[0] ? routes : w[0];
+  const std::uint64_t weights =
+      byte_size(op.in[1]) / static_cast<std::uint64_t>(w[0]) * static_cast<std::uint64_t>(touched);
+  return {weights + byte_size(op.in[0]), bytes_of(op.out), 2 * product(routes, w[1], w[2])};
+}
+
+}  // namespace
+
+OpCost op_cost(const OpDesc& op, std::int64_t kv_tokens) {
+  if (op.kind() == OpKind::Embed || op.kind() == OpKind::GatherRows) return rows_only(op);
+  if (const auto* a = std::get_if<Attention>(&op.attributes))
+    return attention_cost(op, *a, kv_tokens);
+  if (op.kind() == OpKind::LinearExperts) return experts_cost(op);
+  if (op.kind() == OpKind::KvAppend) {
+    const std::uint64_t in = byte_size(op.in[0]) + byte_size(op.in[1]);
+    return {in, in, 0};
+  }
+  OpCost cost{bytes_of(op.in), bytes_of(op.out), 0};
+  if (op.kind() == OpKind::Linear)
+    cost.flops =
+        2 * product(op.in[0].shape.rows(), op.in[1].shape.rows(), op.in[1].shape.columns());
+  else if (!op.out.empty())
+    cost.flops = static_cast<std::uint64_t>(op.out[0].shape.elements());
+  return cost;
+}
+
+}  // namespace strata
