@@ -1,19 +1,65 @@
-# Build options. The full table (AUTO / ON / OFF, and why) grows here.
-set(STRATA_TESTS AUTO CACHE STRING "Build the tests: AUTO, ON or OFF")
+# Which parts of Strata this build has, and why (docs/building.md).
+include(StrataFeatures)
+include(StrataToolkits)
+
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+
 if(NOT CMAKE_BUILD_TYPE)
-  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
-endif()
-find_package(GTest)
-set(STRATA_TESTS_ON ${GTest_FOUND})
-find_program(STRATA_CCACHE ccache)
-if(STRATA_CCACHE)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${STRATA_CCACHE})
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "Release, Debug or RelWithDebInfo" FORCE)
 endif()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+strata_report("cpu backend" ON "always part of the build")
+
+# A GPU backend, or NCCL, needs its code in this tree and its toolkit on this machine.
+# strata_toolkit_feature(NAME "what" <finder> <folder> <source patterns...>)
+macro(strata_toolkit_feature name what finder folder)
+  cmake_language(CALL ${finder} toolkit)
+  strata_has_sources(toolkit_code ${folder} ${ARGN})
+  if(toolkit_code)
+    strata_feature(${name} "${what}" AVAILABLE ${toolkit_FOUND} WHY "${toolkit_TEXT}"
+                   HINT "see docs/building.md for what ${what} needs")
+  else()
+    strata_feature(${name} "${what}" AVAILABLE FALSE
+                   WHY "${what} is not in this tree yet (${toolkit_TEXT})"
+                   HINT "leave it at AUTO: docs/backends.md says what runs today")
+  endif()
+endmacro()
+strata_toolkit_feature(CUDA "the CUDA backend" strata_find_cuda backends/cuda *.cpp *.cu)
+strata_toolkit_feature(HIP "the HIP backend" strata_find_hip backends/hip *.cpp *.cu)
+strata_toolkit_feature(VULKAN "the Vulkan backend" strata_find_vulkan backends/vulkan *.cpp)
+strata_toolkit_feature(NCCL "the NCCL transport" strata_find_nccl net nccl*.cpp)
+
+strata_has_sources(server_code server *.cpp)
+strata_feature(SERVER "the HTTP server" AVAILABLE ${server_code}
+               WHY "the HTTP server is not in this tree yet"
+               HINT "leave it at AUTO: the command line has everything that runs today")
+
+find_package(GTest QUIET)
+if(GTest_FOUND)
+  strata_feature(TESTS "the tests" AVAILABLE TRUE WHY "GoogleTest ${GTest_VERSION}")
+else()
+  strata_feature(TESTS "the tests" AVAILABLE FALSE WHY "GoogleTest not found"
+                 HINT "apt-get install libgtest-dev libgmock-dev")
+endif()
+
+find_package(benchmark QUIET)
+strata_has_sources(bench_code bench *.cpp)
+if(NOT bench_code)
+  strata_feature(BENCH "the micro-benchmarks" AVAILABLE FALSE
+                 WHY "no benchmark program is in this tree yet" HINT "leave it at AUTO")
+elseif(NOT benchmark_FOUND)
+  strata_feature(BENCH "the micro-benchmarks" AVAILABLE FALSE WHY "Google Benchmark not found"
+                 HINT "apt-get install libbenchmark-dev")
+else()
+  strata_feature(BENCH "the micro-benchmarks" AVAILABLE TRUE
+                 WHY "Google Benchmark ${benchmark_VERSION}")
+endif()
+
+include(StrataTools)

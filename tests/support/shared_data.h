@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string>
 
+#include "tests/support/source_dir.h"
+
 namespace strata::test {
 
 /// The folder of reference data made by other programs: $STRATA_SHARED, else "../shared" beside the
@@ -13,12 +15,12 @@ namespace strata::test {
 inline std::filesystem::path shared_root() {
   if (const char* named = std::getenv("STRATA_SHARED"); named && *named) return named;
   const std::filesystem::path beside =
-      std::filesystem::path(STRATA_SOURCE_DIR).parent_path() / "shared";
+      std::filesystem::path(source_dir()).parent_path() / "shared";
   return std::filesystem::exists(beside / "fixtures") ? beside : std::filesystem::path();
 }
 
 /// The project's own top folder.
-inline std::filesystem::path source_root() { return STRATA_SOURCE_DIR; }
+inline std::filesystem::path source_root() { return source_dir(); }
 
 }  // namespace strata::test
 
