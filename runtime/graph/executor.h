@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/core/weight_source.h"
+#include "runtime/graph/plan.h"
+
+namespace strata {
+
+/// Where one weight slot's bytes are served: the tensor's row blocks, in order.
+struct WeightBinding {
+  std::vector<BlockId> blocks;
+};
+
+/// Everything that a plan needs to run for one layer. Borrowed for the time of the call.
+struct Bindings {
+  TensorView input;                        ///< (tokens, dim); empty if the plan has none
+  TensorView output;                       ///< capacity shape
+  std::span<const WeightBinding> weights;  ///< by weight slot
+  std::span<const TensorView> states;      ///< by state slot
+  TensorView step;                         ///< the StepState block on the device
+};
+
+/// Live sizes of a step, at most the plan's capacity.
+struct StepExtent {
+  std::int32_t tokens = 0;
+  std::int32_t wanted_rows = 0;
+};
+
+/// One op's time on the stream, for profiles.
+struct OpSample {
+  OpKind kind;
+  std::int32_t layer;
+  std::int64_t begin_ns;  ///< steady clock
+  std::int64_t end_ns;
+};
+
+/// Runs plans on one stream, taking and returning weight leases between ops. Allocates nothing
+/// unless tracing. Used by one thread; `arena` holds the largest plan's arena_bytes.
+class Executor {
+ public:
+  Executor(Stream& stream, WeightSource& source, BufferSpan arena)
+      : stream_(stream), source_(source), arena_(arena) {}
+
+  void run(const Plan& plan, const Bindings& bindings, const StepExtent& extent);
+
+  /// Appends a sample per op to `trace` until set to null; `layer` labels the samples.
+  void set_trace(std::vector<OpSample>* trace) { trace_ = trace; }
+  void set_layer(std::int32_t layer) { layer_ = layer; }
+
+ private:
+  struct NodeViews;
+  TensorView view_of(const Plan& plan, const Bindings& bindings, const StepExtent& extent,
+                     std::int32_t id) const;
+  void run_node(const Plan& plan, const PlannedNode& node, const Bindings& bindings,
+                const StepExtent& extent);
+  void run_blocks(const PlannedNode& node, const WeightBinding& binding, std::size_t operand,
+                  NodeViews& views);
+  void launch(const PlannedNode& node, const NodeViews& views);
+
+  Stream& stream_;
+  WeightSource& source_;
+  BufferSpan arena_;
+  std::vector<OpSample>* trace_ = nullptr;
+  std::int32_t layer_ = -1;
+};
+
+}  // namespace strata

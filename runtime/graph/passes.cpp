@@ -1,0 +1,99 @@
+#include "runtime/graph/passes.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "runtime/core/error.h"
+
+namespace strata {
+namespace {
+
+std::string operand_text(const OpDesc& op) {
+  std::string text;
+  for (const TensorDesc& desc : op.in) {
+    if (desc.shape.rank == 0) continue;
+    text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", dtype_info(desc.dtype).name,
+                        layout_name(desc.layout), to_string(desc.shape));
+  }
+  return text;
+}
+
+// The value of weight `v` in `layout`: itself, or another slot of the same tensor.
+Value weight_in_layout(Graph& graph, Value v, Layout layout) {
+  const ValueInfo original = graph[v];
+  if (original.desc.layout == layout) return v;
+  const std::string name = graph.weights[static_cast<std::size_t>(original.slot)].name;
+  for (std::size_t i = 0; i < graph.values.size(); ++i) {
+    const ValueInfo& info = graph.values[i];
+    if (info.kind == ValueKind::weight && info.desc.layout == layout &&
+        graph.weights[static_cast<std::size_t>(info.slot)].name == name)
+      return {static_cast<std::int32_t>(i)};
+  }
+  ValueInfo packed = original;
+  packed.desc.layout = layout;
+  packed.slot = static_cast<std::int32_t>(graph.weights.size());
+  graph.weights.push_back({name, packed.desc});
+  graph.values.push_back(packed);
+  return {static_cast<std::int32_t>(graph.values.size() - 1)};
+}
+
+// Weight slots that no node reads any more are dropped, so that nobody uploads them.
+void drop_unused_weights(Graph& graph) {
+  std::vector<bool> used(graph.weights.size(), false);
+  for (const Node& node : graph.nodes)
+    for (Value v : node.in)
+      if (v && graph[v].kind == ValueKind::weight)
+        used[static_cast<std::size_t>(graph[v].slot)] = true;
+  std::vector<std::int32_t> renumbered(graph.weights.size(), -1);
+  std::vector<WeightSlot> kept;
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    if (!used[i]) continue;
+    renumbered[i] = static_cast<std::int32_t>(kept.size());
+    kept.push_back(std::move(graph.weights[i]));
+  }
+  graph.weights = std::move(kept);
+  for (ValueInfo& info : graph.values)
+    if (info.kind == ValueKind::weight) info.slot = renumbered[static_cast<std::size_t>(info.slot)];
+}
+
+}  // namespace
+
+PreparedOp prepare_op(Device& device, const OpDesc& op) {
+  const OpImpl& impl = device.ops()[op.kind()];
+  if (impl.supports == nullptr || !impl.supports(op, device.info()))
+    throw Error(ErrorCode::unsupported_op, to_string(device.info().id),
+                fmt::format("op {} does not support ({})", op.info().name, operand_text(op)),
+                "see docs/backends.md for what each backend computes");
+  return impl.prepare(device, op);
+}
+
+void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
+  std::vector<Node> nodes;
+  std::map<std::int32_t, Value> quantized;  // by the id of the f32 activation
+  for (Node& node : graph.nodes) {
+    const auto kind = static_cast<OpKind>(node.attributes.index());
+    if (kind == OpKind::Linear || kind == OpKind::LinearExperts) {
+      const PreparedOp wish = prepare_op(device, describe(graph, node));
+      if (options.pack_weights) node.in[1] = weight_in_layout(graph, node.in[1], wish.wanted[1]);
+      if (wish.wanted[0] == Layout::quantized) {
+        Value& shared = quantized[node.in[0].id];
+        if (!shared) {
+          ValueInfo info = graph[node.in[0]];
+          info.kind = ValueKind::activation;
+          info.desc.dtype = DType::I8;
+          info.desc.layout = Layout::quantized;
+          graph.values.push_back(info);
+          shared = {static_cast<std::int32_t>(graph.values.size() - 1)};
+          nodes.push_back({Quantize{}, {node.in[0]}, {}, {shared}});
+        }
+        node.in[0] = shared;
+      }
+    }
+    nodes.push_back(std::move(node));
+  }
+  graph.nodes = std::move(nodes);
+  drop_unused_weights(graph);
+}
+
+}  // namespace strata

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "runtime/graph/graph.h"
+#include "runtime/graph/plan.h"
+
+namespace strata {
+
+/// Asks the device's matmuls which layouts they want, gives their weight slots those layouts and
+/// puts one shared `quantize` in front of all matmuls that want the same activation quantized.
+void settle_layouts(Graph& graph, Device& device, const PlanOptions& options);
+
+/// The device's implementation of `op`, prepared. Throws Error{unsupported_op}.
+PreparedOp prepare_op(Device& device, const OpDesc& op);
+
+}  // namespace strata
