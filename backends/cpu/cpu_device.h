@@ -37,12 +37,14 @@ class CpuDevice final : public Device {
   std::atomic<std::uint64_t> allocated_{0};
 };
 
-/// What an op's run function finds behind its Stream&.
+/// What an op's run function finds behind its Stream&. The pool has one caller at a time: compute
+/// streams of one device are used by one thread at a time, upload and download streams copy on
+/// their own thread and may run beside them.
 class CpuStream final : public Stream {
  public:
-  explicit CpuStream(CpuDevice& device) : device_(device) {}
+  CpuStream(CpuDevice& device, StreamRole role) : device_(device), role_(role) {}
 
-  void copy(BufferSpan dst, BufferSpan src) override;
+  void copy(BufferSpan dst, BufferSpan src) override;  ///< the ranges do not overlap
   void fill(BufferSpan span, std::byte value) override;
   void host_task(HostTask task) override;
   Event record() override { return {this, ++ticket_}; }
@@ -56,7 +58,12 @@ class CpuStream final : public Stream {
   ThreadPool& pool() { return device_.pool(); }
 
  private:
+  // body(thread, threads) on the pool, or once on the calling thread.
+  template <class Body>
+  void divide(std::size_t bytes, const Body& body);
+
   CpuDevice& device_;
+  StreamRole role_;
   std::uint64_t ticket_ = 0;
 };
 

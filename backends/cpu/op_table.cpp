@@ -1,0 +1,15 @@
+#include "backends/cpu/cpu_device.h"
+#include "backends/cpu/ops/impls.h"
+
+namespace strata::cpu {
+
+const OpTable& op_table() {
+  static const OpTable table{{
+#define STRATA_OP(Type, name, inputs, inouts, outputs) name##_impl,
+#include "runtime/ops/ops.def"
+#undef STRATA_OP
+  }};
+  return table;
+}
+
+}  // namespace strata::cpu
