@@ -1,35 +1,19 @@
-#include "runtime/text/sampler.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <fstream>
-#include <functional>
-#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "runtime/core/error.h"
 #include "tests/support/shared_data.h"
+#include "tests/text/sampler_support.h"
 
 namespace strata::text {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-// Everything off, temperature 1: the distribution is the softmax.
-SamplingParameters plain() {
-  SamplingParameters p;
-  p.temperature = 1;
-  p.top_k = 0;
-  p.top_p = 1;
-  p.min_p = 0;
-  return p;
-}
 
 std::vector<TokenId> ids(const std::vector<TokenProbability>& distribution) {
   std::vector<TokenId> result;
@@ -44,20 +28,25 @@ std::vector<TokenId> survivors(const SamplingParameters& p, const std::vector<fl
   return ids(sampler.distribution(logits));
 }
 
-// Logits whose softmax is the given distribution.
-std::vector<float> logits_of(const std::vector<double>& probabilities) {
-  std::vector<float> result;
-  for (double p : probabilities) result.push_back(static_cast<float>(std::log(p)));
-  return result;
-}
-
-Error error_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(ErrorCode::runtime, "nothing", "was thrown");
+// The numbers of cases.json by their names; top_k and repeat_last_n are whole numbers.
+void set_parameter(SamplingParameters& p, const std::string& name, float value) {
+  const std::map<std::string, float SamplingParameters::*> numbers = {
+      {"temp", &SamplingParameters::temperature},
+      {"dynatemp_range", &SamplingParameters::dynatemp_range},
+      {"dynatemp_exponent", &SamplingParameters::dynatemp_exponent},
+      {"top_p", &SamplingParameters::top_p},
+      {"min_p", &SamplingParameters::min_p},
+      {"typical_p", &SamplingParameters::typical_p},
+      {"top_n_sigma", &SamplingParameters::top_n_sigma},
+      {"repeat_penalty", &SamplingParameters::repeat_penalty},
+      {"presence_penalty", &SamplingParameters::presence_penalty},
+      {"frequency_penalty", &SamplingParameters::frequency_penalty}};
+  if (name == "top_k")
+    p.top_k = static_cast<std::int32_t>(value);
+  else if (name == "repeat_last_n")
+    p.repeat_last_n = static_cast<std::int32_t>(value);
+  else
+    p.*numbers.at(name) = value;
 }
 
 TEST(SamplerReference, EveryCase) {
@@ -68,34 +57,7 @@ TEST(SamplerReference, EveryCase) {
   for (const auto& item : json.at("cases")) {
     SCOPED_TRACE(item.at("name").get<std::string>() + ", row " + item.at("row").dump());
     SamplingParameters p = plain();
-    for (const auto& [key, value] : item.at("parameters").items()) {
-      if (key == "temp")
-        p.temperature = value;
-      else if (key == "dynatemp_range")
-        p.dynatemp_range = value;
-      else if (key == "dynatemp_exponent")
-        p.dynatemp_exponent = value;
-      else if (key == "top_k")
-        p.top_k = value;
-      else if (key == "top_p")
-        p.top_p = value;
-      else if (key == "min_p")
-        p.min_p = value;
-      else if (key == "typical_p")
-        p.typical_p = value;
-      else if (key == "top_n_sigma")
-        p.top_n_sigma = value;
-      else if (key == "repeat_penalty")
-        p.repeat_penalty = value;
-      else if (key == "repeat_last_n")
-        p.repeat_last_n = value;
-      else if (key == "presence_penalty")
-        p.presence_penalty = value;
-      else if (key == "frequency_penalty")
-        p.frequency_penalty = value;
-      else
-        FAIL() << "unknown parameter " << key;
-    }
+    for (const auto& [name, value] : item.at("parameters").items()) set_parameter(p, name, value);
     const auto& row = rows.at(item.at("row"));
     Sampler sampler(p, row.size());
     for (TokenId token : item.at("history")) sampler.accept(token);
@@ -195,10 +157,20 @@ TEST(Sampler, TypicalKeepsTheNearestToTheEntropy) {
   EXPECT_THAT(survivors(p, row), ElementsAre(0, 1, 2));
 }
 
+// Reaching p exactly ends top-p; typical wants more than p.
+TEST(Sampler, ExactlyTheLimit) {
+  auto p = plain();
+  p.top_p = 0.5f;
+  EXPECT_THAT(survivors(p, {0, 0}), ElementsAre(0));
+  p = plain();
+  p.typical_p = 0.5f;
+  EXPECT_THAT(survivors(p, {0, 0}), ElementsAre(0, 1));
+}
+
 // Mean 3, deviation 2, largest 5.
 TEST(Sampler, TopNSigmaCountsDeviationsBelowTheLargest) {
   auto p = plain();
-  p.top_n_sigma = 1.5f;
+  p.top_n_sigma = 1.9f;
   EXPECT_THAT(survivors(p, {5, 1, 5, 1}), ElementsAre(0, 2));
   p.top_n_sigma = 2;
   EXPECT_THAT(survivors(p, {5, 1, 5, 1}), ElementsAre(0, 2, 1, 3));
@@ -323,100 +295,6 @@ TEST(Sampler, SameSeedSameTokens) {
   p.seed = 1;
   Sampler late(p, 100);
   EXPECT_EQ(late.sample(std::vector<float>(100, 0.0f), 49).id, tokens(1, 0)[49]);
-}
-
-TEST(Sampler, NotANumberIsAnErrorThatCounts) {
-  Sampler sampler(SamplingParameters(), 4);
-  const float nan = std::nanf("");
-  const Error error =
-      error_of([&] { sampler.sample(std::vector<float>{1, nan, kInfinity, 0}, 17); });
-  EXPECT_EQ(error.code(), ErrorCode::numeric);
-  EXPECT_THAT(error.what(), HasSubstr("position 17"));
-  EXPECT_THAT(error.what(), HasSubstr("2 of 4"));
-}
-
-TEST(Sampler, EverythingBannedIsAnError) {
-  for (float temperature : {0.0f, 1.0f}) {
-    auto p = plain();
-    p.temperature = temperature;
-    p.logit_bias = {{0, -kInfinity}, {1, -kInfinity}};
-    Sampler sampler(p, 2);
-    const Error error = error_of([&] { sampler.sample(std::vector<float>{1, 2}, 0); });
-    EXPECT_EQ(error.code(), ErrorCode::numeric);
-    EXPECT_THAT(error.what(), HasSubstr("all 2 tokens are banned"));
-  }
-}
-
-TEST(Sampler, ValidateNamesTheField) {
-  const float nan = std::nanf("");
-  struct Bad {
-    const char* field;
-    std::function<void(SamplingParameters&)> set;
-  };
-  const Bad cases[] = {
-      {"temperature", [&](auto& p) { p.temperature = nan; }},
-      {"temperature", [&](auto& p) { p.temperature = kInfinity; }},
-      {"dynatemp_range", [&](auto& p) { p.dynatemp_range = -1; }},
-      {"dynatemp_exponent", [&](auto& p) { p.dynatemp_exponent = nan; }},
-      {"top_p", [&](auto& p) { p.top_p = 1.5f; }},
-      {"top_p", [&](auto& p) { p.top_p = nan; }},
-      {"min_p", [&](auto& p) { p.min_p = -0.1f; }},
-      {"typical_p", [&](auto& p) { p.typical_p = 2; }},
-      {"top_n_sigma", [&](auto& p) { p.top_n_sigma = nan; }},
-      {"repeat_penalty", [&](auto& p) { p.repeat_penalty = 0; }},
-      {"repeat_penalty", [&](auto& p) { p.repeat_penalty = nan; }},
-      {"repeat_penalty", [&](auto& p) { p.repeat_penalty = 1e30f; }},
-      {"presence_penalty", [&](auto& p) { p.presence_penalty = -1e30f; }},
-      {"frequency_penalty", [&](auto& p) { p.frequency_penalty = nan; }},
-      {"repeat_last_n", [&](auto& p) { p.repeat_last_n = -2; }},
-      {"min_keep", [&](auto& p) { p.min_keep = -1; }},
-      {"logit_bias", [&](auto& p) { p.logit_bias = {{-1, 1.0f}}; }},
-      {"logit_bias", [&](auto& p) { p.logit_bias = {{10, 1.0f}}; }},
-      {"logit_bias", [&](auto& p) { p.logit_bias = {{1, nan}}; }},
-      {"logit_bias", [&](auto& p) { p.logit_bias = {{1, kInfinity}}; }},
-  };
-  for (const Bad& bad : cases) {
-    SamplingParameters p;
-    bad.set(p);
-    const Error error = error_of([&] { Sampler(p, 10); });
-    EXPECT_EQ(error.code(), ErrorCode::bad_request) << bad.field;
-    EXPECT_EQ(error.subject(), bad.field);
-  }
-  EXPECT_EQ(error_of([] { SamplingParameters().validate(); }).subject(), "nothing");
-  const Error range = error_of([] {
-    SamplingParameters p;
-    p.top_p = 1.5f;
-    p.validate();
-  });
-  EXPECT_STREQ(range.what(), "top_p: 1.5 is not 0 to 1");
-}
-
-TEST(Sampler, RefusesTokensAndRowsThatDoNotFit) {
-  Sampler sampler(SamplingParameters(), 4);
-  EXPECT_EQ(error_of([&] { sampler.accept(4); }).code(), ErrorCode::bad_request);
-  EXPECT_EQ(error_of([&] { sampler.accept(-1); }).code(), ErrorCode::bad_request);
-  EXPECT_EQ(error_of([&] { sampler.sample(std::vector<float>(3), 0); }).subject(), "sampler");
-}
-
-TEST(LogProbabilities, AreTheLogSoftmaxOfTheRawRow) {
-  const auto row = logits_of({0.1, 0.4, 0.2, 0.2, 0.1});
-  TokenLogProbability top[3];
-  EXPECT_NEAR(log_probabilities(row, 4, top), std::log(0.1), 1e-6);
-  EXPECT_EQ(top[0].id, 1);
-  EXPECT_EQ(top[1].id, 2);
-  EXPECT_EQ(top[2].id, 3);
-  EXPECT_NEAR(top[0].log_probability, std::log(0.4), 1e-6);
-  EXPECT_NEAR(top[2].log_probability, std::log(0.2), 1e-6);
-  EXPECT_NEAR(log_probabilities(row, 0, {}), std::log(0.1), 1e-6);
-}
-
-TEST(LogProbabilities, RefusesWhatIsNotARow) {
-  const std::vector<float> row = {1, std::nanf("")};
-  EXPECT_EQ(error_of([&] { log_probabilities(row, 0, {}); }).code(), ErrorCode::numeric);
-  const std::vector<float> good = {1, 2};
-  EXPECT_EQ(error_of([&] { log_probabilities(good, 2, {}); }).code(), ErrorCode::bad_request);
-  TokenLogProbability top[3];
-  EXPECT_EQ(error_of([&] { log_probabilities(good, 0, top); }).code(), ErrorCode::bad_request);
 }
 
 }  // namespace
