@@ -14,8 +14,7 @@ namespace strata::test {
 /// project. Empty when there is none (a user's checkout).
 inline std::filesystem::path shared_root() {
   if (const char* named = std::getenv("STRATA_SHARED"); named && *named) return named;
-  const std::filesystem::path beside =
-      std::filesystem::path(source_dir()).parent_path() / "shared";
+  const std::filesystem::path beside = std::filesystem::path(source_dir()).parent_path() / "shared";
   return std::filesystem::exists(beside / "fixtures") ? beside : std::filesystem::path();
 }
 
