@@ -23,15 +23,18 @@ class Checked {
 
   friend constexpr Checked operator+(Checked a, Checked b) {
     std::uint64_t r = 0;
-    return make(!__builtin_add_overflow(a.value_, b.value_, &r), r, a, b);
+    const bool wraps = __builtin_add_overflow(a.value_, b.value_, &r);
+    return make(!wraps, r, a, b);
   }
   friend constexpr Checked operator-(Checked a, Checked b) {
     std::uint64_t r = 0;
-    return make(!__builtin_sub_overflow(a.value_, b.value_, &r), r, a, b);
+    const bool wraps = __builtin_sub_overflow(a.value_, b.value_, &r);
+    return make(!wraps, r, a, b);
   }
   friend constexpr Checked operator*(Checked a, Checked b) {
     std::uint64_t r = 0;
-    return make(!__builtin_mul_overflow(a.value_, b.value_, &r), r, a, b);
+    const bool wraps = __builtin_mul_overflow(a.value_, b.value_, &r);
+    return make(!wraps, r, a, b);
   }
   friend constexpr Checked operator+(Checked a, std::uint64_t b) { return a + Checked(b); }
   friend constexpr Checked operator-(Checked a, std::uint64_t b) { return a - Checked(b); }
