@@ -7,6 +7,7 @@
 # without a failed case in its XML (a crash, a leak found at exit, a hang) counts as one failure.
 # "unreferenced" is how many of the skipped ones lacked the shared reference data.
 set -u
+export LC_ALL=C
 
 skips=no
 if [ "${1:-}" = --skips ]; then

@@ -57,7 +57,7 @@ cases leaks 4 0 0 0
 expect "15 5 5 1" "mixed results"
 
 reasons=$("$counter" --skips "$work")
-expected='   1 skipped: SKIP: reference data not found; set X
-   1 skipped: SKIP: no tool
+expected='   1 skipped: SKIP: no tool
+   1 skipped: SKIP: reference data not found; set X
    2 skipped: no "device"'
 [ "$reasons" = "$expected" ] || { printf 'reasons:\n%s\n' "$reasons"; exit 1; }
