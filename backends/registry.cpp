@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "backends/cpu/cpu_device.h"
+#include "backends/cpu/backend.h"
 #include "runtime/core/error.h"
 
 namespace strata {
@@ -51,7 +51,7 @@ std::vector<BackendStatus> backend_statuses() {
 }
 
 std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
-  return {cpu::CpuDevice({options.cpu_threads, nullptr}).info()};
+  return {cpu::open_device(options.cpu_threads)->info()};
 }
 
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
@@ -59,8 +59,7 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
   if (!id)
     throw Error(ErrorCode::usage, "device", fmt::format("\"{}\" is not the name of a device", name),
                 fmt::format("there are: {}", names_present(options)));
-  if (*id == DeviceId{BackendKind::cpu, 0})
-    return std::make_unique<cpu::CpuDevice>(cpu::CpuDeviceOptions{options.cpu_threads, nullptr});
+  if (*id == DeviceId{BackendKind::cpu, 0}) return cpu::open_device(options.cpu_threads);
   std::string why = "there is only one CPU device";
   for (const BackendStatus& status : backend_statuses())
     if (status.backend == id->backend && !status.usable)
