@@ -1,0 +1,59 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/text/flat_map.h"
+#include "runtime/text/merge_queue.h"
+#include "runtime/text/pretokenizer.h"
+#include "runtime/text/vocabulary.h"
+
+namespace strata::text {
+
+/// BPE with ranked merges (tokenizer.ggml.model "gpt2", and "gemma4" on plain UTF-8): texts are cut
+/// by the pre-tokenizer, and within each piece the pair of the lowest rank is merged until none is
+/// left. Immutable, safe from any thread; borrows the vocabulary, which must outlive it.
+class BpeEncoder {
+ public:
+  /// Throws Error{bad_model} for merges that are missing or not of the form "left right". A merge
+  /// may join or make texts that are no tokens; what is no token in the end is spelled in bytes.
+  BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& info,
+             std::span<const std::string> merges);
+
+  /// Appends the tokens of `text`; bytes that are not UTF-8 count as U+FFFD. Throws
+  /// Error{bad_model} if a byte has no token and the vocabulary no unknown token.
+  void encode(std::string_view text, std::vector<TokenId>& out) const;
+
+ private:
+  struct Merge {
+    std::uint32_t rank;
+    std::int32_t value;
+  };
+  struct Scratch {
+    std::vector<Symbol> symbols;
+    std::vector<std::uint64_t> queue;
+  };
+
+  void encode_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& out) const;
+  void make_symbols(std::string_view piece, std::vector<Symbol>& symbols) const;
+  void emit_bytes(std::string_view bytes, std::vector<TokenId>& out) const;
+  std::optional<TokenId> whole_token(std::string_view piece) const;
+
+  // A text that tokens or merges name has one value: its token id, or a number past the vocabulary.
+  std::optional<std::int32_t> value_of(std::string_view text) const;
+
+  const Vocabulary& vocabulary_;
+  const PretokenizerInfo& info_;
+  Pretokenizer pretokenizer_;
+  std::unordered_map<std::string, std::int32_t> extra_;  // texts of merges that are no tokens
+  FlatMap<Merge> merges_;                                // by (left value, right value)
+  std::array<std::int32_t, 256> byte_values_;            // of the alphabet's characters
+  std::array<std::optional<TokenId>, 256> byte_tokens_;
+};
+
+}  // namespace strata::text
