@@ -1,0 +1,160 @@
+#include "runtime/engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace strata {
+
+Engine::Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer)
+    : runner_(std::move(runner)), tokenizer_(std::move(tokenizer)) {
+  const auto most = static_cast<std::size_t>(runner_->max_tokens());
+  batch_.reserve(most);
+  owner_.reserve(most);
+  active_.reserve(static_cast<std::size_t>(runner_->options().max_sequences));
+  worker_ = std::thread([this] { work(); });
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  worker_.join();
+}
+
+void Engine::check(const Request& request) const {
+  const std::int64_t vocab = runner_->model().config().vocab;
+  const auto tokens = static_cast<std::int64_t>(request.prompt.size());
+  if (tokens == 0)
+    throw Error(ErrorCode::bad_request, "prompt", "is empty and the model adds no first token",
+                "give a prompt with -p or ids with --ids");
+  for (text::TokenId id : request.prompt)
+    if (id < 0 || id >= vocab)
+      throw Error(ErrorCode::bad_request, "prompt",
+                  fmt::format("token id {} is not in the vocabulary (0 to {})", id, vocab - 1));
+  if (tokens > context())
+    throw Error(ErrorCode::bad_request, "prompt",
+                fmt::format("has {} tokens, but the context holds {}", tokens, context()),
+                "raise -c or shorten the prompt");
+  if (request.top_log_probabilities > vocab)
+    throw Error(ErrorCode::bad_request, "logprobs",
+                fmt::format("is {}, but the vocabulary has {} tokens",
+                            request.top_log_probabilities, vocab));
+}
+
+RequestHandle Engine::submit(Request request) {
+  check(request);
+  auto channel = std::make_shared<GenerationChannel>();
+  const auto vocabulary = static_cast<std::size_t>(runner_->model().config().vocab);
+  // The key is 0: the same seed gives the same tokens whatever ran before.
+  auto generation = std::make_unique<Generation>(std::move(request), tokenizer_, vocabulary,
+                                                 /*key=*/0, channel);
+  {
+    const std::lock_guard lock(mutex_);
+    queue_.push_back(std::move(generation));
+  }
+  wake_.notify_one();
+  return RequestHandle(std::move(channel));
+}
+
+void Engine::work() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_ || !queue_.empty() || !active_.empty(); });
+      if (stopping_) break;
+      admit();
+    }
+    try {
+      run_step();
+    } catch (const Error& error) {
+      fail_all(error);
+    } catch (const std::exception& error) {
+      fail_all(Error(ErrorCode::runtime, "engine", error.what()));
+    }
+    retire();
+  }
+  for (auto& generation : active_) generation->finish(FinishReason::cancelled);
+  for (auto& generation : queue_) generation->finish(FinishReason::cancelled);
+}
+
+// Under the lock: takes queued requests into free sequence slots.
+void Engine::admit() {
+  while (!queue_.empty()) {
+    std::unique_ptr<Generation>& first = queue_.front();
+    if (first->channel().cancelled()) {
+      first->finish(FinishReason::cancelled);
+      queue_.pop_front();
+      continue;
+    }
+    const std::int32_t slot = runner_->kv().pool().open();
+    if (slot < 0) return;
+    first->slot = slot;
+    first->mark_started();
+    if (first->request().max_tokens == 0) first->finish(FinishReason::length);
+    active_.push_back(std::move(first));
+    queue_.pop_front();
+  }
+}
+
+// Puts up to `room` pending tokens of a request into the batch; returns how many.
+std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
+  const std::int64_t count = std::min(room, generation.pending());
+  if (!runner_->kv().pool().extend(generation.slot, count)) {
+    generation.finish(FinishReason::length);
+    return 0;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t position = generation.run() + i;
+    const bool last = i + 1 == generation.pending();
+    batch_.push_back({generation.token_at(position), generation.slot,
+                      static_cast<std::int32_t>(position), last});
+    owner_.push_back(last ? &generation : nullptr);
+  }
+  generation.advance(count);
+  return count;
+}
+
+void Engine::on_logits(std::size_t index, std::span<const float> logits) {
+  Generation& generation = *owner_[index];
+  try {
+    generation.choose(logits, context());
+  } catch (const Error& error) {
+    generation.finish(FinishReason::error, error);
+  }
+}
+
+void Engine::run_step() {
+  batch_.clear();
+  owner_.clear();
+  std::int64_t room = runner_->max_tokens();
+  // Decoding requests first: one token each, so that nobody waits for another's long prompt.
+  for (const bool decoding : {true, false}) {
+    for (auto& generation : active_) {
+      if (generation->channel().cancelled()) generation->finish(FinishReason::cancelled);
+      if (generation->finished() || (generation->pending() == 1) != decoding || room == 0) continue;
+      if (generation->pending() == 0) continue;
+      room -= add_tokens(*generation, room);
+    }
+  }
+  if (batch_.empty()) return;
+  runner_->step(batch_, [this](std::size_t index, std::span<const float> logits) {
+    on_logits(index, logits);
+  });
+}
+
+void Engine::retire() {
+  std::erase_if(active_, [this](const std::unique_ptr<Generation>& generation) {
+    if (!generation->finished()) return false;
+    runner_->kv().pool().close(generation->slot);
+    return true;
+  });
+}
+
+void Engine::fail_all(const Error& error) {
+  for (auto& generation : active_) generation->finish(FinishReason::error, error);
+}
+
+}  // namespace strata

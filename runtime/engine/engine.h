@@ -1,0 +1,79 @@
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "runtime/engine/generation.h"
+#include "runtime/engine/runner.h"
+
+namespace strata {
+
+/// The caller's side of a submitted request. Dropping it cancels the request. For one thread.
+class RequestHandle {
+ public:
+  explicit RequestHandle(std::shared_ptr<GenerationChannel> channel)
+      : channel_(std::move(channel)) {}
+  RequestHandle(RequestHandle&&) = default;
+  RequestHandle& operator=(RequestHandle&&) = default;
+  ~RequestHandle() {
+    if (channel_) channel_->cancel();
+  }
+
+  /// Waits for the next event; empty after the one with `finished`.
+  std::optional<GenerationEvent> next() { return channel_->next(); }
+  /// The request ends with FinishReason::cancelled within a step. Safe from any thread and from
+  /// signal handlers.
+  void cancel() { channel_->cancel(); }
+
+ private:
+  std::shared_ptr<GenerationChannel> channel_;
+};
+
+/// Runs requests on a Runner in a thread of its own, as many at a time as the Runner has sequences,
+/// in one ragged batch per step. A request that fails ends alone. Thread-safe.
+class Engine {
+ public:
+  /// `tokenizer` may be null (no text, no end tokens). The Runner is the engine's from now on.
+  Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer);
+  /// Ends all requests as cancelled.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Queues a request. Throws Error{bad_request} at once for one that can never run: empty prompt,
+  /// ids out of range, a prompt that does not fit the context, parameters out of range.
+  RequestHandle submit(Request request);
+
+  std::int64_t context() const { return runner_->options().context; }
+
+ private:
+  void work();
+  void check(const Request& request) const;
+  void admit();
+  void run_step();
+  std::int64_t add_tokens(Generation& generation, std::int64_t room);
+  void on_logits(std::size_t index, std::span<const float> logits);
+  void retire();
+  void fail_all(const Error& error);
+
+  std::unique_ptr<Runner> runner_;
+  std::shared_ptr<const text::Tokenizer> tokenizer_;
+  std::uint64_t next_key_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::unique_ptr<Generation>> queue_;  // guarded by mutex_
+  bool stopping_ = false;                          // guarded by mutex_
+
+  // The rest belongs to the worker.
+  std::vector<std::unique_ptr<Generation>> active_;
+  std::vector<BatchToken> batch_;
+  std::vector<Generation*> owner_;  // of each token of the batch that wants logits
+  std::thread worker_;
+};
+
+}  // namespace strata

@@ -1,0 +1,124 @@
+#include "runtime/engine/generation.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace strata {
+namespace {
+
+std::int64_t now_ns() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+std::string_view finish_reason_name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::cancelled:
+      return "cancelled";
+    case FinishReason::error:
+      return "error";
+  }
+  return "?";
+}
+
+void GenerationChannel::push(GenerationEvent event) {
+  {
+    const std::lock_guard lock(mutex_);
+    events_.push_back(std::move(event));
+  }
+  ready_.notify_one();
+}
+
+std::optional<GenerationEvent> GenerationChannel::next() {
+  std::unique_lock lock(mutex_);
+  if (ended_) return std::nullopt;
+  ready_.wait(lock, [this] { return !events_.empty(); });
+  GenerationEvent event = std::move(events_.front());
+  events_.pop_front();
+  ended_ = event.finished.has_value();
+  return event;
+}
+
+Generation::Generation(Request request, std::shared_ptr<const text::Tokenizer> tokenizer,
+                       std::size_t vocabulary, std::uint64_t key,
+                       std::shared_ptr<GenerationChannel> channel)
+    : request_(std::move(request)),
+      tokenizer_(std::move(tokenizer)),
+      channel_(std::move(channel)),
+      sampler_(request_.sampling, vocabulary, key),
+      stop_filter_(request_.stop),
+      tokens_(request_.prompt),
+      submitted_ns_(now_ns()) {
+  if (tokenizer_)
+    detokenizer_.emplace(tokenizer_,
+                         text::DecodeOptions{request_.show_control, request_.strip_first_space});
+  for (text::TokenId id : tokens_) sampler_.accept(id);
+  timings_.prompt_tokens = static_cast<std::int64_t>(tokens_.size());
+}
+
+void Generation::mark_started() {
+  started_ns_ = now_ns();
+  timings_.queued_ns = started_ns_ - submitted_ns_;
+}
+
+bool Generation::full(std::int64_t context) const {
+  const bool limit = request_.max_tokens >= 0 && timings_.generated_tokens >= request_.max_tokens;
+  return limit || static_cast<std::int64_t>(tokens_.size()) > context;
+}
+
+void Generation::emit(text::TokenId id, std::span<const float> logits) {
+  GenerationEvent event;
+  event.token = id;
+  if (request_.top_log_probabilities >= 0) {
+    event.top.resize(static_cast<std::size_t>(request_.top_log_probabilities));
+    event.log_probability = text::log_probabilities(logits, id, event.top);
+  }
+  if (detokenizer_) {
+    // Beyond the tokenizer's vocabulary lie padding rows of the output matrix: no text.
+    if (tokenizer_->vocabulary().contains(id)) event.text = detokenizer_->push(id);
+    event.text = stop_filter_.push(event.text);
+  }
+  channel_->push(std::move(event));
+}
+
+void Generation::choose(std::span<const float> logits, std::int64_t context) {
+  const text::TokenId id = sampler_.sample(logits, tokens_.size()).id;
+  sampler_.accept(id);
+  if (first_token_ns_ == 0) {
+    first_token_ns_ = now_ns();
+    timings_.prompt_ns = first_token_ns_ - started_ns_;
+  }
+  if (!request_.ignore_eos && tokenizer_ && tokenizer_->is_end_of_generation(id)) {
+    finish(FinishReason::stop);
+    return;
+  }
+  ++timings_.generated_tokens;
+  tokens_.push_back(id);
+  emit(id, logits);
+  if (stop_filter_.stopped()) {
+    finish(FinishReason::stop);
+  } else if (full(context)) {
+    finish(FinishReason::length);
+  }
+}
+
+void Generation::finish(FinishReason reason, std::optional<Error> error) {
+  if (std::exchange(finished_, true)) return;
+  GenerationEvent last;
+  if (detokenizer_) last.text = stop_filter_.push(detokenizer_->finish()) + stop_filter_.finish();
+  if (first_token_ns_ != 0) timings_.generate_ns = now_ns() - first_token_ns_;
+  last.finished = reason;
+  last.error = std::move(error);
+  last.timings = timings_;
+  channel_->push(std::move(last));
+}
+
+}  // namespace strata

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "runtime/engine/request.h"
+#include "runtime/engine/stop_filter.h"
+#include "runtime/text/detokenizer.h"
+
+namespace strata {
+
+/// What engine and caller share of a request: a queue of events, and the wish to cancel. Safe from
+/// any thread.
+class GenerationChannel {
+ public:
+  void push(GenerationEvent event);
+  /// Waits for the next event; empty once the last one has been taken.
+  std::optional<GenerationEvent> next();
+  void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
+  bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<GenerationEvent> events_;
+  bool ended_ = false;
+  std::atomic<bool> cancelled_{false};
+};
+
+/// The engine's side of one request: what has been run, and how chosen tokens become events. Used
+/// by the engine's thread.
+class Generation {
+ public:
+  /// Throws Error{bad_request} for parameters or ids out of range. `tokenizer` may be null: then
+  /// there is no text and no end token. `key` separates the random numbers of equal seeds.
+  Generation(Request request, std::shared_ptr<const text::Tokenizer> tokenizer,
+             std::size_t vocabulary, std::uint64_t key, std::shared_ptr<GenerationChannel> channel);
+
+  const Request& request() const { return request_; }
+  GenerationChannel& channel() { return *channel_; }
+  bool finished() const { return finished_; }
+
+  /// Tokens that are still to be run, in order: the rest of the prompt, or the last chosen token.
+  std::int64_t pending() const { return static_cast<std::int64_t>(tokens_.size()) - run_; }
+  text::TokenId token_at(std::int64_t position) const {
+    return tokens_[static_cast<std::size_t>(position)];
+  }
+  std::int64_t run() const { return run_; }
+  void advance(std::int64_t tokens) { run_ += tokens; }
+
+  /// Chooses the next token from the logits of the last one and sends its event; finishes the
+  /// request at an end token, a stop string, its limit or when `context` tokens are full.
+  void choose(std::span<const float> logits, std::int64_t context);
+  void finish(FinishReason reason, std::optional<Error> error = std::nullopt);
+  void mark_started();
+
+  std::int32_t slot = -1;  ///< of the KV cache; -1 while queued
+
+ private:
+  void emit(text::TokenId id, std::span<const float> logits);
+  bool full(std::int64_t context) const;
+
+  Request request_;
+  std::shared_ptr<const text::Tokenizer> tokenizer_;
+  std::shared_ptr<GenerationChannel> channel_;
+  text::Sampler sampler_;
+  std::optional<text::Detokenizer> detokenizer_;
+  StopFilter stop_filter_;
+  std::vector<text::TokenId> tokens_;  // prompt, then what was chosen
+  std::int64_t run_ = 0;
+  bool finished_ = false;
+  RequestTimings timings_;
+  std::int64_t submitted_ns_ = 0;
+  std::int64_t started_ns_ = 0;
+  std::int64_t first_token_ns_ = 0;
+};
+
+}  // namespace strata

@@ -1,0 +1,70 @@
+#include "runtime/engine/kv_cache.h"
+
+#include <fmt/format.h>
+
+#include "runtime/core/error.h"
+
+namespace strata {
+namespace {
+
+std::int32_t pages_per_sequence(const KvFormat& format, std::int64_t context) {
+  return static_cast<std::int32_t>((context + format.page_tokens - 1) / format.page_tokens);
+}
+
+void check_one(const ModelConfig& config, DType dtype, const char* option) {
+  const std::int64_t block = dtype_info(dtype).block_elements;
+  if (config.head_dim % block != 0)
+    throw Error(
+        ErrorCode::unsupported_op, option,
+        fmt::format("a {} cache needs a head_dim that is a multiple of {}, this model has {}",
+                    dtype_info(dtype).name, block, config.head_dim),
+        "use f16, bf16 or f32");
+}
+
+}  // namespace
+
+void KvCache::check(const ModelConfig& config, const KvFormat& format) {
+  check_one(config, format.k, "--cache-type-k");
+  check_one(config, format.v, "--cache-type-v");
+}
+
+std::uint64_t KvCache::bytes_per_token(const ModelConfig& config, const KvFormat& format) {
+  return static_cast<std::uint64_t>(config.layers * config.kv_heads) *
+         (row_bytes(format.k, config.head_dim) + row_bytes(format.v, config.head_dim));
+}
+
+std::uint64_t KvCache::bytes(const ModelConfig& config, const KvFormat& format,
+                             std::int64_t context, std::int32_t sequences) {
+  return bytes_per_token(config, format) * static_cast<std::uint64_t>(format.page_tokens) *
+         static_cast<std::uint64_t>(pages_per_sequence(format, context)) *
+         static_cast<std::uint64_t>(sequences);
+}
+
+KvCache::KvCache(Device& device, const ModelConfig& config, const KvFormat& format,
+                 std::int64_t context, std::int32_t sequences)
+    : format_(format),
+      pool_(pages_per_sequence(format, context) * sequences, format.page_tokens, sequences,
+            pages_per_sequence(format, context)) {
+  check(config, format);
+  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+    for (DType dtype : {format.k, format.v}) {
+      const TensorDesc desc = kv_desc(config, dtype, format.page_tokens, pool_.total_pages());
+      buffers_.push_back(device.allocate(byte_size(desc), MemoryKind::device));
+      views_.push_back(dense_view(buffers_.back().data(), desc));
+    }
+  }
+}
+
+void KvCache::make_copies(Stream& stream) {
+  for (const PagePool::PageCopy& copy : pool_.copies()) {
+    for (const TensorView& view : views_) {
+      const std::int64_t page_bytes = view.rows() / view.shape[0] * view.row_stride;
+      const auto bytes = static_cast<std::size_t>(page_bytes);
+      stream.copy({view.data + copy.to * page_bytes, bytes, MemoryKind::device},
+                  {view.data + copy.from * page_bytes, bytes, MemoryKind::device});
+    }
+  }
+  pool_.clear_copies();
+}
+
+}  // namespace strata

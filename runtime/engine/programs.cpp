@@ -1,0 +1,46 @@
+#include "runtime/engine/programs.h"
+
+#include <algorithm>
+
+namespace strata {
+namespace {
+
+// Decoding one sequence, a few, a prompt's tail, a prompt's chunk.
+constexpr std::int32_t kBuckets[] = {1, 8, 64};
+
+ProgramBucket plan_bucket(const Model& model, Device& device, const ProgramOptions& options,
+                          std::int32_t tokens) {
+  const PlanOptions plan_options{options.pack_weights};
+  ProgramBucket bucket;
+  bucket.tokens = tokens;
+  bucket.head = make_plan(model.head(tokens), device, plan_options);
+  for (const LayerKind& kind : model.kinds())
+    bucket.layers.push_back(make_plan(model.layer(kind, tokens, options.kv), device, plan_options));
+  bucket.tail = make_plan(model.tail(tokens), device, plan_options);
+  return bucket;
+}
+
+}  // namespace
+
+const ProgramBucket& Programs::bucket_for(std::int32_t tokens) const {
+  for (const ProgramBucket& bucket : buckets)
+    if (bucket.tokens >= tokens) return bucket;
+  return buckets.back();
+}
+
+Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options) {
+  Programs programs;
+  for (std::int32_t tokens : kBuckets)
+    if (tokens < options.max_tokens)
+      programs.buckets.push_back(plan_bucket(model, device, options, tokens));
+  programs.buckets.push_back(plan_bucket(model, device, options, options.max_tokens));
+  for (const ProgramBucket& bucket : programs.buckets) {
+    programs.arena_bytes =
+        std::max({programs.arena_bytes, bucket.head.arena_bytes, bucket.tail.arena_bytes});
+    for (const Plan& plan : bucket.layers)
+      programs.arena_bytes = std::max(programs.arena_bytes, plan.arena_bytes);
+  }
+  return programs;
+}
+
+}  // namespace strata

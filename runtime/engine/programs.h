@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/graph/plan.h"
+#include "runtime/models/model.h"
+
+namespace strata {
+
+/// What fixes the shape of a model's programs on a device.
+struct ProgramOptions {
+  KvFormat kv;
+  std::int32_t max_tokens = 512;  ///< most tokens of a step (--ubatch-size)
+  bool pack_weights = true;
+};
+
+/// A model's programs for steps of at most `tokens` tokens.
+struct ProgramBucket {
+  std::int32_t tokens = 0;
+  Plan head;
+  std::vector<Plan> layers;  ///< one per Model::kinds()
+  Plan tail;
+};
+
+/// All programs of a model on one device, planned once. The smallest bucket that holds a step runs
+/// it. Nothing is allocated on the device and no weight is touched.
+struct Programs {
+  std::vector<ProgramBucket> buckets;  ///< ascending
+  std::size_t arena_bytes = 0;         ///< the largest plan's need
+
+  const ProgramBucket& bucket_for(std::int32_t tokens) const;
+};
+
+/// Throws Error{unsupported_op} when the device lacks an op, dtype or layout.
+Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options);
+
+}  // namespace strata

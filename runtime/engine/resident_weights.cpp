@@ -1,0 +1,103 @@
+#include "runtime/engine/resident_weights.h"
+
+#include <algorithm>
+
+#include "runtime/graph/passes.h"
+
+namespace strata {
+namespace {
+
+TensorDesc desc_in(const WeightOrigin& origin, Layout layout) {
+  TensorDesc desc = origin.desc;
+  desc.layout = layout;
+  return desc;
+}
+
+}  // namespace
+
+std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout) {
+  const auto next = static_cast<std::uint32_t>(entries_.size());
+  const auto [found, added] = index_.try_emplace({origin.data.data(), layout}, next);
+  if (added) {
+    Entry entry;
+    entry.origin = origin;
+    entry.layout = layout;
+    cut(entry, next);
+    entries_.push_back(std::move(entry));
+  }
+  std::vector<BlockId> ids;
+  for (const Lease& block : entries_[found->second].blocks) ids.push_back(block.block);
+  return ids;
+}
+
+// Views get their address when the bytes are there.
+void ResidentWeights::cut(Entry& entry, std::uint32_t index) const {
+  const TensorDesc desc = desc_in(entry.origin, entry.layout);
+  const std::int64_t rows = desc.shape.rows();
+  const bool divisible = block_rows_ > 0 && desc.shape.rank == 2;
+  const std::int64_t step = divisible ? block_rows_ : std::max<std::int64_t>(rows, 1);
+  for (std::int64_t first = 0; first < std::max<std::int64_t>(rows, 1); first += step) {
+    Lease lease;
+    lease.view = dense_view(nullptr, desc);
+    if (divisible) lease.view.shape[0] = std::min(step, rows - first);
+    lease.first_row = first;
+    lease.block = {index, static_cast<std::uint32_t>(entry.blocks.size())};
+    entry.blocks.push_back(lease);
+  }
+}
+
+std::uint64_t ResidentWeights::mapped_bytes() const {
+  std::uint64_t total = 0;
+  for (const Entry& entry : entries_)
+    if (entry.layout == Layout::rows) total += entry.origin.data.size();
+  return total;
+}
+
+std::uint64_t ResidentWeights::packed_bytes() const {
+  std::uint64_t total = 0;
+  for (const Entry& entry : entries_)
+    if (entry.layout != Layout::rows) total += byte_size(desc_in(entry.origin, entry.layout));
+  return total;
+}
+
+void ResidentWeights::fill(Entry& entry, Device& device, Stream& stream) const {
+  const std::span<const std::byte> source = entry.origin.data;
+  // Neither the ops nor the copies write to a weight: the cast only fits the one view type.
+  auto* bytes = const_cast<std::byte*>(source.data());
+  if (entry.layout == Layout::rows) {
+    if (std::optional<Buffer> imported = device.import_host(source)) {
+      entry.buffer = std::move(*imported);
+      return;
+    }
+    entry.buffer = device.allocate(source.size(), MemoryKind::device);
+    stream.copy({entry.buffer.data(), entry.buffer.bytes(), MemoryKind::device},
+                {bytes, source.size(), MemoryKind::host});
+    return;
+  }
+  const TensorDesc packed = desc_in(entry.origin, entry.layout);
+  entry.buffer = device.allocate(byte_size(packed), MemoryKind::device);
+  const PreparedOp pack = prepare_op(device, {Pack{}, {entry.origin.desc}, {}, {packed}});
+  const TensorView in = dense_view(bytes, entry.origin.desc);
+  const TensorView out = dense_view(entry.buffer.data(), packed);
+  pack.run(stream, pack, {{&in, 1}, {}, {&out, 1}}, {});
+}
+
+void ResidentWeights::upload(Device& device, Stream& stream, const Progress& progress) {
+  std::uint64_t total = 0;
+  for (const Entry& entry : entries_) total += entry.origin.data.size();
+  std::uint64_t done = 0;
+  for (Entry& entry : entries_) {
+    if (entry.buffer.data() == nullptr) fill(entry, device, stream);
+    for (Lease& block : entry.blocks)
+      block.view.data = entry.buffer.data() + block.first_row * block.view.row_stride;
+    done += entry.origin.data.size();
+    if (progress) progress(done, total);
+  }
+  stream.synchronize();
+}
+
+Lease ResidentWeights::acquire(BlockId block, Stream&) {
+  return entries_[block.tensor].blocks[block.block];
+}
+
+}  // namespace strata

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "runtime/core/weight_source.h"
+#include "runtime/models/model.h"
+
+namespace strata {
+
+/// Weights that stay on the device: the trivial WeightSource. Tensors that are wanted as the file
+/// has them are used in the mapping where the device can, those wanted packed get memory of their
+/// own. Filled by one thread before use; acquire() and release() then cost nothing.
+class ResidentWeights final : public WeightSource {
+ public:
+  explicit ResidentWeights(std::int64_t block_rows = 0) : block_rows_(block_rows) {}
+
+  /// Registers a weight in a layout and returns its row blocks; the same weight in the same layout
+  /// is kept once. `block_rows` of the constructor > 0 cuts tensors into blocks of so many rows
+  /// (a multiple of kPanelRows), which must not change any result.
+  std::vector<BlockId> add(const WeightOrigin& origin, Layout layout);
+
+  /// Bytes that upload() will use in place, and bytes that it will allocate.
+  std::uint64_t mapped_bytes() const;
+  std::uint64_t packed_bytes() const;
+
+  /// Makes every registered weight usable; `progress(done, total)` counts file bytes.
+  /// Throws Error{out_of_memory}.
+  using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+  void upload(Device& device, Stream& stream, const Progress& progress);
+
+  Lease acquire(BlockId block, Stream& compute) override;
+  void release(const Lease&, const Event&) override {}
+
+ private:
+  struct Entry {
+    WeightOrigin origin;
+    Layout layout = Layout::rows;
+    Buffer buffer;
+    std::vector<Lease> blocks;
+  };
+  void cut(Entry& entry, std::uint32_t index) const;
+  void fill(Entry& entry, Device& device, Stream& stream) const;
+
+  std::int64_t block_rows_;
+  std::vector<Entry> entries_;
+  std::map<std::pair<const std::byte*, Layout>, std::uint32_t> index_;
+};
+
+}  // namespace strata

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runtime/models/config.h"
+#include "runtime/weights/metadata.h"
+
+namespace strata {
+
+/// Typed access to a model's hyper-parameters, "{architecture}.KEY" in GGUF. Borrows the metadata.
+/// Getters throw Error{bad_model} naming the key, the value and the limits.
+class KeyReader {
+ public:
+  /// Throws when general.architecture is missing.
+  explicit KeyReader(const Metadata& metadata);
+
+  const std::string& architecture() const { return architecture_; }
+  const Metadata& metadata() const { return metadata_; }
+  /// Whose arrangement of Q and K rows the weights have.
+  WeightOrder order() const { return WeightOrder::gguf; }
+
+  std::string key(std::string_view suffix) const {
+    return architecture_ + "." + std::string(suffix);
+  }
+  bool has(std::string_view suffix) const { return metadata_.contains(key(suffix)); }
+  std::int64_t require(std::string_view suffix, std::int64_t min, std::int64_t max) const;
+  std::optional<std::int64_t> find(std::string_view suffix, std::int64_t min,
+                                   std::int64_t max) const;
+  double number(std::string_view suffix, double fallback, double min, double max) const;
+  std::optional<std::string_view> text(std::string_view suffix) const;
+  /// A value that GGUF allows per layer, which must be the same in all `layers`.
+  std::optional<std::int64_t> find_uniform(std::string_view suffix, std::int64_t layers,
+                                           std::int64_t min, std::int64_t max) const;
+  [[noreturn]] void fail(std::string_view suffix, const std::string& detail) const;
+
+ private:
+  const Metadata& metadata_;
+  std::string architecture_;
+};
+
+}  // namespace strata

@@ -1,0 +1,34 @@
+// Qwen3-MoE (Yang et al. 2025): Qwen3's attention, every feed-forward network made of experts.
+#include "runtime/models/blocks.h"
+#include "runtime/models/key_reader.h"
+
+namespace strata {
+namespace {
+
+constexpr TensorRule kTensors[] = {
+    STRATA_ATTENTION_TENSORS,
+    STRATA_QK_NORMS,
+    STRATA_EXPERT_TENSORS("mlp.gate.weight", "mlp.experts.*.gate_proj.weight",
+                          "mlp.experts.*.up_proj.weight", "mlp.experts.*.down_proj.weight"),
+};
+
+void configure(const KeyReader&, ModelConfig& config) { config.rope.style = RopeStyle::half_split; }
+
+Value block(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv) {
+  Value h = g.rms_norm(x, g.weight("attn_norm.weight"), c.norm_eps);
+  Value q = project(g, h, "attn_q");  // (tokens, heads * head_dim)
+  Value k = project(g, h, "attn_k");  // (tokens, kv_heads * head_dim)
+  const Value v = project(g, h, "attn_v");
+  q = g.rms_norm(q, g.weight("attn_q_norm.weight"), c.norm_eps);  // over each head
+  k = g.rms_norm(k, g.weight("attn_k_norm.weight"), c.norm_eps);
+  x = g.add(x, attend(g, c, q, k, v, kv));
+  h = g.rms_norm(x, g.weight("ffn_norm.weight"), c.norm_eps);
+  return g.add(x, moe_ffn(g, c, h));
+}
+
+}  // namespace
+
+extern const Architecture kQwen3moe{"qwen3moe", "Qwen3 expert models (30B-A3B, 235B-A22B)",
+                                    configure, kTensors, block};
+
+}  // namespace strata
