@@ -81,12 +81,15 @@ install_with_apt() {
 }
 
 ask_for_packages() {
-  local sudo=sudo
-  command -v sudo >/dev/null || sudo=
+  local sudo='' how='as root'
+  if command -v sudo >/dev/null; then
+    sudo='sudo '
+    how='(it asks for your password)'
+  fi
   say "These packages are missing, and this user cannot install them without a password: $*"
-  say "Run this once${sudo:+ (it asks for your password)}${sudo:- as root}, then start again:"
+  say "Run this once $how, then start again:"
   say ""
-  say "  ${sudo:+sudo }apt-get update && ${sudo:+sudo }apt-get install -y --no-install-recommends $*"
+  say "  ${sudo}apt-get update && ${sudo}apt-get install -y --no-install-recommends $*"
   say ""
   exit 1
 }
