@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "runtime/core/dtype.h"
+
+namespace strata::cpu {
+
+/// A matmul out = x * w^T + bias as the kernels see it: plain addresses and bytes, so that a kernel
+/// needs no type of the runtime. A kernel is given a range of w's rows, that is of out's columns.
+struct LinearTask {
+  const std::byte* x;     ///< (x rows, k): f32, or Layout::quantized for the int8 kernel
+  std::int64_t x_stride;  ///< bytes from one row of x to the next
+  const std::byte* w;     ///< (n, k): rows, or panels16
+  std::int64_t w_stride;  ///< bytes from one row of w to the next; of a row's share of a panel
+  DType w_dtype;
+  bool w_panels;  ///< w is in Layout::panels16
+  std::int64_t n;
+  std::int64_t k;
+  const float* bias;           ///< (n), or null
+  float* out;                  ///< (out rows, n)
+  std::int64_t out_stride;     ///< bytes from one row of out to the next
+  std::int64_t rows;           ///< how many rows to compute
+  const std::int32_t* routes;  ///< null: row r of x gives row r of out; else the (rows) rows of out
+  std::int32_t routes_per_x;   ///< row routes[r] of out comes from row routes[r] / this of x
+};
+
+/// Rows of w that a kernel dequantizes at once into its scratch.
+inline constexpr std::int64_t kScratchRows = 16;
+
+}  // namespace strata::cpu
