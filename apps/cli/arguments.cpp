@@ -1,0 +1,140 @@
+#include "apps/cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <limits>
+
+#include "apps/cli/values.h"
+#include "runtime/core/error.h"
+
+namespace strata::cli {
+namespace {
+
+// Every refusal of a value says what the option is.
+[[noreturn]] void refuse(const OptionInfo& option, std::string_view subject, std::string detail) {
+  throw Error(ErrorCode::usage, std::string(subject), std::move(detail),
+              fmt::format("{} {}: {}", option.long_name, option.metavar, option.help));
+}
+
+std::string range_of(const OptionInfo& option) {
+  if (option.kind != ValueKind::number)
+    return fmt::format("a whole number of {} to {}", option.least_integer, option.most_integer);
+  constexpr double kUnbounded = static_cast<double>(std::numeric_limits<float>::max());
+  if (option.most_number < kUnbounded)
+    return fmt::format("a number of {:g} to {:g}", option.least_number, option.most_number);
+  if (option.least_number > -kUnbounded)
+    return fmt::format("a finite number of at least {:g}", option.least_number);
+  return "a finite number";
+}
+
+std::int64_t read_integer(const OptionInfo& option, std::string_view subject,
+                          std::string_view text) {
+  const auto value = parse_integer(text);
+  if (value && *value >= option.least_integer && *value <= option.most_integer) return *value;
+  refuse(option, subject, fmt::format("\"{}\" is not {}", text, range_of(option)));
+}
+
+double read_number(const OptionInfo& option, std::string_view subject, std::string_view text) {
+  const auto value = parse_number(text);
+  if (value && *value >= option.least_number && *value <= option.most_number) return *value;
+  refuse(option, subject, fmt::format("\"{}\" is not {}", text, range_of(option)));
+}
+
+std::vector<std::int64_t> read_integers(const OptionInfo& option, std::string_view subject,
+                                        std::string_view text) {
+  auto list = parse_integers(text);
+  if (!list)
+    refuse(option, subject,
+           fmt::format("\"{}\" is not a list of whole numbers with commas between", text));
+  for (std::int64_t value : *list)
+    if (value < option.least_integer || value > option.most_integer)
+      refuse(option, subject, fmt::format("{} is not {}", value, range_of(option)));
+  return *list;
+}
+
+std::string read_choice(const OptionInfo& option, std::string_view subject, std::string_view text) {
+  for (std::string_view choice : option.choices)
+    if (choice == text) return std::string(text);
+  refuse(option, subject,
+         fmt::format("\"{}\" is not one of {}", text, fmt::join(option.choices, ", ")));
+}
+
+}  // namespace
+
+std::optional<std::string> process_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value ? std::optional<std::string>(value) : std::nullopt;
+}
+
+Arguments::Arguments(Command command) : command_(command), values_(options().size()) {
+  for (const OptionInfo& option : options())
+    if (!option.standard.empty()) set(option, Source::standard, option.long_name, option.standard);
+}
+
+void Arguments::set(const OptionInfo& option, Source source, std::string_view subject,
+                    std::string_view text) {
+  Value& value = values_[static_cast<std::size_t>(option.id)];
+  switch (option.kind) {
+    case ValueKind::flag: {
+      const auto on = parse_switch(text);
+      if (!on) refuse(option, subject, fmt::format("\"{}\" is neither on nor off", text));
+      value.flag = *on;
+      break;
+    }
+    case ValueKind::integer:
+      value.integer = read_integer(option, subject, text);
+      break;
+    case ValueKind::number:
+      value.number = read_number(option, subject, text);
+      break;
+    case ValueKind::integers:
+      value.integers = read_integers(option, subject, text);
+      break;
+    case ValueKind::choice:
+      value.text = read_choice(option, subject, text);
+      break;
+    case ValueKind::texts:
+      if (option.id == OptionId::logit_bias) parse_logit_bias(subject, text);
+      value.texts.emplace_back(text);
+      break;
+    case ValueKind::path:
+      if (text.empty()) refuse(option, subject, "the file name is empty");
+      value.text = text;
+      break;
+    case ValueKind::text:
+      value.text = text;
+      break;
+  }
+  value.source = source;
+}
+
+const Arguments::Value& Arguments::value(OptionId id, ValueKind kind) const {
+  const OptionInfo& option = option_info(id);
+  if (option.kind != kind)
+    throw Error(ErrorCode::runtime, std::string(option.long_name),
+                "read as a value of another kind");
+  return value(id);
+}
+
+bool Arguments::flag(OptionId id) const { return value(id, ValueKind::flag).flag; }
+
+std::int64_t Arguments::integer(OptionId id) const { return value(id, ValueKind::integer).integer; }
+
+double Arguments::number(OptionId id) const { return value(id, ValueKind::number).number; }
+
+const std::string& Arguments::text(OptionId id) const {
+  const ValueKind kind = option_info(id).kind;
+  const bool textual = kind == ValueKind::path || kind == ValueKind::choice;
+  return value(id, textual ? kind : ValueKind::text).text;
+}
+
+const std::vector<std::int64_t>& Arguments::integers(OptionId id) const {
+  return value(id, ValueKind::integers).integers;
+}
+
+const std::vector<std::string>& Arguments::texts(OptionId id) const {
+  return value(id, ValueKind::texts).texts;
+}
+
+}  // namespace strata::cli

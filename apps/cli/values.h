@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace strata::cli {
+
+/// A whole decimal number, the entire text, whatever the locale; empty for anything else.
+std::optional<std::int64_t> parse_integer(std::string_view text);
+
+/// A finite decimal number, the entire text, whatever the locale; empty for anything else.
+std::optional<double> parse_number(std::string_view text);
+
+/// 1, on, true, yes, enabled and their opposites, in any case; empty for anything else.
+std::optional<bool> parse_switch(std::string_view text);
+
+/// "1,2,3", also as "[1, 2, 3]"; an empty text is an empty list; empty for anything else.
+std::optional<std::vector<std::int64_t>> parse_integers(std::string_view text);
+
+/// "15043+1.5", "15043-1", "15043-inf" (a ban; also "15043=false"): a token and its logit bias.
+/// Throws Error{usage} naming `subject`.
+std::pair<std::int32_t, float> parse_logit_bias(std::string_view subject, std::string_view text);
+
+/// `text` with \n, \r, \t, \\, \", \' and \xHH replaced by what they stand for; any other backslash
+/// stays, as in llama.cpp.
+std::string unescape(std::string_view text);
+
+}  // namespace strata::cli
