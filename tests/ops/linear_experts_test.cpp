@@ -1,0 +1,139 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "tests/ops/weight_ops.h"
+#include "tests/reference/linear.h"
+
+namespace strata::test::weights {
+namespace {
+
+constexpr std::int32_t kExperts = 5;
+constexpr std::int32_t kUsed = 2;
+constexpr std::int64_t kN = 33;
+
+// Routes of `tokens` tokens by expert; expert 3 gets none.
+struct Routes {
+  std::vector<std::int32_t> expert;  // of a route
+  Tensor offsets, order;
+};
+
+Routes routes_of(std::int64_t tokens) {
+  Routes routes;
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    routes.expert.push_back(static_cast<std::int32_t>(t * 7 % 3));
+    routes.expert.push_back(t % 2 == 0 ? 4 : static_cast<std::int32_t>((t * 7 + 1) % 3));
+  }
+  std::vector<std::int32_t> offsets{0};
+  std::vector<std::int32_t> order;
+  for (std::int32_t e = 0; e < kExperts; ++e) {
+    for (std::size_t r = 0; r < routes.expert.size(); ++r)
+      if (routes.expert[r] == e) order.push_back(static_cast<std::int32_t>(r));
+    offsets.push_back(static_cast<std::int32_t>(order.size()));
+  }
+  routes.offsets = tensor_of({DType::I32, Layout::rows, {1, kExperts + 1}}, offsets.data());
+  routes.order = tensor_of({DType::I32, Layout::rows, {static_cast<std::int64_t>(order.size()), 1}},
+                           order.data());
+  return routes;
+}
+
+// One expert's matrix of w (experts, n, k), as a tensor of its own.
+Tensor expert_of(const Tensor& w, std::int64_t e) {
+  const std::int64_t k = w.view.columns();
+  return tensor_of({w.view.dtype, Layout::rows, {kN, k}}, w.view.row(e * kN));
+}
+
+std::vector<float> linear_row(Device& device, TensorView x, std::int64_t row, const Tensor& w) {
+  x.data = x.row(row);
+  x.shape[0] = 1;
+  const Tensor out = make_tensor({DType::F32, Layout::rows, {1, kN}});
+  run_op(device, Linear{}, {x, w.view, {}}, {out.view});
+  return floats_of(out.view);
+}
+
+struct Case {
+  DType dtype;
+  std::int64_t tokens;
+  bool shared_input;
+  bool int8;
+  bool panels;
+};
+
+// Every route's row equals what `linear` gives for its token and its expert, bit for bit.
+void check(Device& device, const Case& c, const std::string& what) {
+  const std::int64_t k = 256;
+  const std::int64_t routes_count = c.tokens * kUsed;
+  const std::int64_t x_rows = c.shared_input ? c.tokens : routes_count;
+  const Tensor floats =
+      tensor_of({DType::F32, Layout::rows, {x_rows, k}}, random_floats(x_rows * k, 21).data());
+  const Tensor x = c.int8 ? quantized(device, floats)
+                          : tensor_of({DType::F32, Layout::rows, {x_rows, k}}, floats.view.data);
+  const Tensor w = tensor_of({c.dtype, Layout::rows, {kExperts, kN, k}},
+                             random_weights(c.dtype, kExperts * kN, k, 22).data());
+  const Tensor stored = c.panels
+                            ? packed(device, w)
+                            : tensor_of({c.dtype, Layout::rows, {kExperts, kN, k}}, w.view.data);
+  const Routes routes = routes_of(c.tokens);
+  const Tensor out = make_tensor({DType::F32, Layout::rows, {routes_count, kN}}, std::byte{0xff});
+  run_op(device, LinearExperts{kUsed, c.shared_input},
+         {x.view, stored.view, routes.offsets.view, routes.order.view}, {out.view});
+  std::vector<Tensor> experts;
+  for (std::int32_t e = 0; e < kExperts; ++e) experts.push_back(expert_of(w, e));
+  for (std::int64_t r = 0; r < routes_count; ++r) {
+    const auto expert = static_cast<std::size_t>(routes.expert[static_cast<std::size_t>(r)]);
+    const auto want = linear_row(device, x.view, c.shared_input ? r / kUsed : r, experts[expert]);
+    ASSERT_EQ(std::memcmp(out.view.row(r), want.data(), want.size() * sizeof(float)), 0)
+        << what << " route " << r;
+  }
+}
+
+TEST(LinearExperts, GivesTheBitsOfLinearForEveryRoute) {
+  for (const std::string& isa : runnable_isas()) {
+    for (DType dtype : weight_dtypes()) {
+      for (std::int64_t tokens : {1, 2, 17}) {
+        const std::string what =
+            isa + " " + std::string(dtype_info(dtype).name) + " tokens " + std::to_string(tokens);
+        check(cpu_device(isa, 2), {dtype, tokens, tokens != 2, false, false}, what);
+        if (!has_int8_path(dtype)) continue;
+        check(cpu_device(isa, 3), {dtype, tokens, tokens != 2, true, false}, what + " int8 rows");
+        check(cpu_device(isa, 2), {dtype, tokens, tokens == 2, true, true}, what + " int8 panels");
+      }
+    }
+  }
+}
+
+// Against the double-precision reference once more, without `linear` in between.
+TEST(LinearExperts, FollowsTheReference) {
+  const std::int64_t k = 256;
+  const std::int64_t tokens = 130;
+  const Tensor x =
+      tensor_of({DType::F32, Layout::rows, {tokens, k}}, random_floats(tokens * k, 21).data());
+  const Routes routes = routes_of(tokens);
+  for (DType dtype : weight_dtypes()) {
+    const Tensor w = tensor_of({dtype, Layout::rows, {kExperts, kN, k}},
+                               random_weights(dtype, kExperts * kN, k, 22).data());
+    for (const std::string& isa : runnable_isas()) {
+      const Tensor out = make_tensor({DType::F32, Layout::rows, {tokens * kUsed, kN}});
+      run_op(cpu_device(isa, 2), LinearExperts{kUsed, true},
+             {x.view, w.view, routes.offsets.view, routes.order.view}, {out.view});
+      // Every 7th route and 5th column: the sums in double take longer than the op.
+      for (std::int64_t r = 0; r < tokens * kUsed; r += 7) {
+        const auto values = reinterpret_cast<const float*>(x.view.row(r / kUsed));
+        const std::vector<double> row(values, values + k);
+        const std::int64_t first = routes.expert[static_cast<std::size_t>(r)] * kN;
+        for (std::int64_t n = 0; n < kN; n += 5) {
+          const auto want =
+              reference::dot(row, reference::row_elements(dtype, w.view.row(first + n), k), 0);
+          // 3 roundings of the weight, 2 per step of a lane, 4 of the tree.
+          ASSERT_NEAR(reinterpret_cast<const float*>(out.view.row(r))[n], want.value,
+                      (3 + 2 * k / 16 + 4) * 0x1p-24 * want.magnitude * 1.001)
+              << isa << " " << dtype_info(dtype).name << " route " << r << " column " << n;
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace strata::test::weights

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "backends/cpu/cpu_device.h"
+#include "runtime/ops/op_impl.h"
+
+namespace strata::test::weights {
+
+/// Names of the instruction sets that this CPU runs, best first.
+std::vector<std::string> runnable_isas();
+
+/// A device of that instruction set and so many threads, made once.
+cpu::CpuDevice& cpu_device(const std::string& isa, int threads);
+
+/// Every dtype that weights come in.
+std::vector<DType> weight_dtypes();
+
+/// Numbers in [-1, 1) from a seed.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+  std::uint64_t next();
+  float uniform() { return static_cast<float>(next() >> 40) * 0x1p-23F - 1.0F; }
+
+ private:
+  std::uint64_t state_;
+};
+
+std::vector<float> random_floats(std::int64_t count, std::uint64_t seed);
+
+/// Rows of `dtype` with every bit random but for the scales, which are of the order of 2^-6.
+std::vector<std::byte> random_weights(DType dtype, std::int64_t rows, std::int64_t columns,
+                                      std::uint64_t seed);
+
+/// An aligned tensor that owns its bytes.
+struct Tensor {
+  std::vector<std::byte> bytes;
+  TensorView view;
+};
+Tensor make_tensor(const TensorDesc& desc, std::byte fill = std::byte{0});
+Tensor tensor_of(const TensorDesc& desc, const void* data);
+
+/// Runs an op on these views as the executor would: prepare from their descriptions, then run.
+/// Expects the device to support it. Returns what was prepared.
+PreparedOp run_op(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
+                  std::vector<TensorView> out);
+
+/// x (rows, k) through the op quantize.
+Tensor quantized(Device& device, const Tensor& x);
+
+/// w through the op pack.
+Tensor packed(Device& device, const Tensor& w);
+
+/// Q8_0 and Q4_0.
+bool has_int8_path(DType dtype);
+
+/// out, as rows of n floats.
+std::vector<float> floats_of(const TensorView& view);
+
+}  // namespace strata::test::weights
