@@ -1,9 +1,10 @@
-# strata_test(name DEPENDS targets... [LABELS labels...] [SHARDS n])
+# strata_test(name DEPENDS targets... [LABELS labels...] [SHARDS n] [RUNS_PROGRAM])
 #
 # compiles every .cpp of tests/<name>/ into the program <name>_test, and makes one ctest entry of
 # it: starting a process per case would cost more than the cases do. With SHARDS the cases are
 # dealt to n entries that can run side by side. Each entry leaves its cases' results as XML in
-# <build>/test-results/, from which tools/test.sh counts.
+# <build>/test-results/, from which tools/test.sh counts. With RUNS_PROGRAM the tests run the command
+# as a user does: it is built before, and STRATA_PROGRAM in their environment is its path.
 #
 # Labels: host (needs no device; every test has it), threads (run under ThreadSanitizer too), house
 # (rules of the source tree, not of the program).
@@ -11,7 +12,7 @@
 add_custom_target(strata_thread_tests)
 
 function(strata_test name)
-  cmake_parse_arguments(arg "" "SHARDS" "DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "RUNS_PROGRAM" "SHARDS" "DEPENDS;LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -27,6 +28,10 @@ function(strata_test name)
     set(arg_SHARDS 1)
   endif()
   math(EXPR last "${arg_SHARDS} - 1")
+  if(arg_RUNS_PROGRAM AND TARGET strata)
+    add_dependencies(${name}_test strata)
+    set(program "STRATA_PROGRAM=$<TARGET_FILE:strata>")
+  endif()
   foreach(shard RANGE ${last})
     set(entry ${name}_test)
     if(arg_SHARDS GREATER 1)
@@ -35,7 +40,7 @@ function(strata_test name)
     strata_add_gtest(${entry} ${name}_test)
     set_tests_properties(${entry} PROPERTIES
       LABELS "host;${arg_LABELS}"
-      ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${shard}")
+      ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${shard};${program}")
   endforeach()
 endfunction()
 
