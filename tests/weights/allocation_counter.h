@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstddef>
+
+namespace strata::test {
+
+/// Counts what this program holds through operator new. Counting is always on; the numbers are for
+/// the whole program, so measure on one thread at a time.
+class AllocationPeak {
+ public:
+  AllocationPeak();
+  /// Most bytes held at once since construction, above what was held then.
+  std::size_t bytes() const;
+
+ private:
+  std::size_t start_;
+};
+
+}  // namespace strata::test
