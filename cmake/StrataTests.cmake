@@ -4,7 +4,7 @@
 # it: starting a process per case would cost more than the cases do. With SHARDS the cases are
 # dealt to n entries that can run side by side. Each entry leaves its cases' results as XML in
 # <build>/test-results/, from which tools/test.sh counts. With RUNS_PROGRAM the tests run the command
-# as a user does: it is built before, and STRATA_PROGRAM in their environment is its path.
+# as a user does: STRATA_PROGRAM in their environment is its path.
 #
 # Labels: host (needs no device; every test has it), threads (run under ThreadSanitizer too), house
 # (rules of the source tree, not of the program).
@@ -29,7 +29,6 @@ function(strata_test name)
   endif()
   math(EXPR last "${arg_SHARDS} - 1")
   if(arg_RUNS_PROGRAM AND TARGET strata)
-    add_dependencies(${name}_test strata)
     set(program "STRATA_PROGRAM=$<TARGET_FILE:strata>")
   endif()
   foreach(shard RANGE ${last})
