@@ -143,8 +143,14 @@ build_preset() {
   local preset=$1 started=$SECONDS folder=$STRATA_ROOT/build/$1
   shift
   local arguments="${STRATA_CONFIGURE_ARGS[*]}"
+  # A checkout that was copied or moved with its build folder: CMake would refuse that folder.
+  if [ -f "$folder/CMakeCache.txt" ] &&
+    ! grep -q "^CMAKE_HOME_DIRECTORY:INTERNAL=$STRATA_ROOT\$" "$folder/CMakeCache.txt"; then
+    rm -rf "$folder"
+  fi
   if [ ! -f "$folder/build.ninja" ] || [ "$STRATA_INSTALLED_SOMETHING" = yes ] ||
     [ "$(cat "$folder/.configured-with" 2>/dev/null)" != "$arguments" ]; then
+    step "Configuring $preset (what is on, what is off and why: build/logs/configure-$preset.log)"
     logged "configure-$preset" cmake -S "$STRATA_ROOT" --preset "$preset" \
       "${STRATA_CONFIGURE_ARGS[@]}"
     printf '%s\n' "$arguments" >"$folder/.configured-with"
@@ -197,7 +203,7 @@ install_cuda_wheels() {
   local venv=$1 wanted="${STRATA_CUDA_WHEELS[*]}"
   [ "$(cat "$venv/.wheels" 2>/dev/null)" = "$wanted" ] && return
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
-  step "CUDA: no nvcc on this machine; installing the toolkit into .cache/cuda (1.5 GB)"
+  step "CUDA: no nvcc on this machine; installing the toolkit into .cache/cuda (1.1 GB)"
   logged cuda-venv python3 -m venv --clear "$venv"
   logged cuda-wheels "$venv/bin/pip" install --disable-pip-version-check "${STRATA_CUDA_WHEELS[@]}"
   printf '%s\n' "$wanted" >"$venv/.wheels"
