@@ -145,7 +145,7 @@ build_preset() {
   local arguments="${STRATA_CONFIGURE_ARGS[*]}"
   # A checkout that was copied or moved with its build folder: CMake would refuse that folder.
   if [ -f "$folder/CMakeCache.txt" ] &&
-    ! grep -q "^CMAKE_HOME_DIRECTORY:INTERNAL=$STRATA_ROOT\$" "$folder/CMakeCache.txt"; then
+    ! grep -qFx "CMAKE_HOME_DIRECTORY:INTERNAL=$STRATA_ROOT" "$folder/CMakeCache.txt"; then
     rm -rf "$folder"
   fi
   if [ ! -f "$folder/build.ninja" ] || [ "$STRATA_INSTALLED_SOMETHING" = yes ] ||
