@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "apps/commands/commands.h"
+#include "apps/load.h"
+#include "runtime/engine/measure.h"
+#include "runtime/engine/memory_text.h"
+
+namespace strata::apps {
+namespace {
+
+using cli::OptionId;
+using Json = nlohmann::ordered_json;
+
+// Where a model's bytes are, by part, and how many of them a decoded token reads.
+struct Parts {
+  std::uint64_t embedding = 0;
+  std::uint64_t layers = 0;
+  std::uint64_t output = 0;
+  double read_per_token = 0;
+};
+
+Parts parts_of(const Model& model) {
+  const ModelConfig& config = model.config();
+  Parts parts;
+  const double active = config.experts > 0 ? static_cast<double>(config.experts_used) /
+                                                 static_cast<double>(config.experts)
+                                           : 1.0;
+  const bool tied = model.file().find("output.weight") == nullptr;
+  for (const TensorInfo& tensor : model.file().tensors()) {
+    const auto bytes = static_cast<double>(tensor.bytes);
+    if (tensor.name == "token_embd.weight") {
+      parts.embedding += tensor.bytes;
+      // A lookup reads one row; as the output matrix it is read whole.
+      if (tied) parts.read_per_token += bytes;
+    } else if (tensor.name.starts_with("blk.")) {
+      parts.layers += tensor.bytes;
+      const bool expert = tensor.name.find("_exps.") != std::string_view::npos;
+      parts.read_per_token += bytes * (expert ? active : 1.0);
+    } else {
+      parts.output += tensor.bytes;
+      parts.read_per_token += bytes;
+    }
+  }
+  return parts;
+}
+
+struct Prediction {
+  double bandwidth = 0;  ///< bytes/s, measured
+  double empty = 0;      ///< tokens/s at the start of the context
+  double full = 0;       ///< tokens/s with the context full
+};
+
+Prediction predict(const PlannedModel& planned, const Parts& parts) {
+  Prediction p;
+  p.bandwidth = measure_read_bandwidth(*planned.device);
+  const double kv = static_cast<double>(KvCache::bytes_per_token(planned.model->config(),
+                                                                 planned.options.programs.kv)) *
+                    static_cast<double>(planned.options.context);
+  p.empty = p.bandwidth / parts.read_per_token;
+  p.full = p.bandwidth / (parts.read_per_token + kv);
+  return p;
+}
+
+Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
+  const ModelConfig& config = planned.model->config();
+  const MemoryUse use = planned.device->memory();
+  return {{"model",
+           {{"path", planned.model->file().path().string()},
+            {"architecture", config.architecture},
+            {"layers", config.layers},
+            {"layer_kinds", planned.model->kinds().size()},
+            {"context", planned.options.context},
+            {"trained_context", config.context}}},
+          {"bytes",
+           {{"embedding", parts.embedding},
+            {"layers", parts.layers},
+            {"output", parts.output},
+            {"kv", planned.memory.kv},
+            {"kv_per_token", KvCache::bytes_per_token(config, planned.options.programs.kv)},
+            {"compute", planned.memory.compute},
+            {"weights_mapped", planned.memory.weights_mapped},
+            {"weights_packed", planned.memory.weights_packed}}},
+          {"devices",
+           {{{"id", to_string(planned.device->info().id)},
+             {"name", planned.device->info().name},
+             {"total_bytes", use.total},
+             {"free_bytes", use.free},
+             {"need_bytes", planned.memory.total()},
+             {"layers", {0, config.layers - 1}},
+             {"read_bytes_per_second", p.bandwidth}}}},
+          {"prediction",
+           {{"bytes_per_token", parts.read_per_token},
+            {"decode_tokens_per_second", p.empty},
+            {"decode_tokens_per_second_full_context", p.full},
+            {"bound_by", "memory bandwidth"}}}};
+}
+
+std::string as_text(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
+  std::string text = plan_block(planned) + "\n\n";
+  const auto row = [&](std::string_view part, std::uint64_t bytes, std::string_view where) {
+    text += fmt::format("{:<12} {:>12}   {}\n", part, bytes_text(bytes), where);
+  };
+  const std::string device = to_string(planned.device->info().id);
+  row("embedding", parts.embedding, device + ", mapped, rows looked up");
+  row("layers", parts.layers,
+      fmt::format("{}, {} layers of {} kind{}", device, planned.model->config().layers,
+                  planned.model->kinds().size(), planned.model->kinds().size() == 1 ? "" : "s"));
+  row("output", parts.output, device);
+  row("KV cache", planned.memory.kv, fmt::format("{}, {} tokens", device, planned.options.context));
+  row("compute", planned.memory.compute, device);
+  text += fmt::format(
+      "\ndecode <= {:.1f} t/s empty, {:.1f} t/s at {} tokens ({} per token at {:.1f} GB/s read, "
+      "measured)\n",
+      p.empty, p.full, planned.options.context,
+      bytes_text(static_cast<std::uint64_t>(parts.read_per_token)), p.bandwidth * 1e-9);
+  return text;
+}
+
+}  // namespace
+
+int plan_command(const cli::Arguments& arguments, Console& console) {
+  const PlannedModel planned = plan_model(arguments, console, {});
+  const Parts parts = parts_of(*planned.model);
+  const Prediction prediction = predict(planned, parts);
+  write_result(arguments.flag(OptionId::json) ? as_json(planned, parts, prediction).dump(2) + "\n"
+                                              : as_text(planned, parts, prediction));
+  return 0;
+}
+
+}  // namespace strata::apps

@@ -1,0 +1,159 @@
+#include "apps/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "backends/registry.h"
+#include "runtime/core/error.h"
+#include "runtime/engine/memory_text.h"
+#include "runtime/weights/check_tensors.h"
+#include "runtime/weights/describe.h"
+
+namespace strata::apps {
+namespace {
+
+using cli::OptionId;
+
+bool flag_or(const cli::Arguments& arguments, OptionId id, bool fallback) {
+  return cli::option_info(id).taken_by(arguments.command()) ? arguments.flag(id) : fallback;
+}
+
+DType cache_type(const cli::Arguments& arguments, OptionId id) {
+  return *dtype_of_name(arguments.text(id));
+}
+
+std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments) {
+  const auto threads = static_cast<int>(arguments.integer(OptionId::threads));
+  if (cli::option_info(OptionId::threads_batch).taken_by(arguments.command()) &&
+      arguments.has(OptionId::threads_batch) &&
+      arguments.integer(OptionId::threads_batch) != threads)
+    throw Error(ErrorCode::usage, "-tb",
+                fmt::format("asks for {} threads for prompts and -t for {} otherwise; both phases "
+                            "use the same threads in this version",
+                            arguments.integer(OptionId::threads_batch), threads),
+                "give -t alone");
+  const std::string& asked = arguments.text(OptionId::device);
+  const std::string name = asked.empty() ? "cpu" : asked;
+  if (name.find(',') != std::string::npos)
+    throw Error(ErrorCode::usage, "--device",
+                fmt::format("\"{}\" names several devices; this version computes on one", name),
+                "--device cpu");
+  return open_device(name, {threads});
+}
+
+void refuse_bad_tensors(const ModelFile& file, Console& console) {
+  const std::vector<TensorDefect> defects = check_tensors(
+      file,
+      [&](std::uint64_t done, std::uint64_t total) { console.progress("Checking", done, total); });
+  console.progress_done();
+  if (defects.empty()) return;
+  throw Error(ErrorCode::bad_model, defects.front().text,
+              fmt::format("{} tensor{} hold NaN or infinity", defects.size(),
+                          defects.size() == 1 ? "" : "s"),
+              "download or convert the model again");
+}
+
+// The largest whole number of pages of context whose cache fits beside the rest.
+std::int64_t fitting_context(const MemoryPlan& memory, const Device& device, const Model& model,
+                             const RunnerOptions& options) {
+  constexpr std::uint64_t kMargin = std::uint64_t{64} << 20;
+  const std::uint64_t other = memory.weights_packed + memory.compute + kMargin;
+  const std::uint64_t free = device.memory().free;
+  const KvFormat& kv = options.programs.kv;
+  const std::uint64_t page =
+      KvCache::bytes_per_token(model.config(), kv) * static_cast<std::uint64_t>(kv.page_tokens);
+  const std::uint64_t pages = free > other ? (free - other) / page : 0;
+  return static_cast<std::int64_t>(std::max<std::uint64_t>(pages, 1)) * kv.page_tokens;
+}
+
+}  // namespace
+
+std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments) {
+  const std::string& path = arguments.text(OptionId::model);
+  if (path.empty())
+    throw Error(ErrorCode::usage, std::string(cli::command_info(arguments.command()).name),
+                "no model is given", "-m FILE.gguf");
+  return ModelFile::open(path, {flag_or(arguments, OptionId::mlock, false),
+                                !flag_or(arguments, OptionId::mmap, true)});
+}
+
+PlannedModel plan_model(const cli::Arguments& arguments, Console& console, ContextWish wish) {
+  PlannedModel planned;
+  const std::shared_ptr<const ModelFile> file = open_model_file(arguments);
+  for (const std::string& warning : file->warnings()) console.warn(warning);
+  planned.model = Model::load(file);
+  for (const std::string& warning : planned.model->warnings()) console.warn(warning);
+  if (flag_or(arguments, OptionId::check_tensors, false)) refuse_bad_tensors(*file, console);
+  planned.device = open_asked_device(arguments);
+
+  RunnerOptions& options = planned.options;
+  options.programs.kv.k = cache_type(arguments, OptionId::cache_type_k);
+  options.programs.kv.v = cache_type(arguments, OptionId::cache_type_v);
+  options.programs.max_tokens = static_cast<std::int32_t>(
+      std::min(arguments.integer(OptionId::batch), arguments.integer(OptionId::micro_batch)));
+  options.programs.pack_weights = flag_or(arguments, OptionId::repack, true);
+  const std::int64_t trained = planned.model->config().context;
+  const std::int64_t asked = arguments.integer(OptionId::context);
+  const std::int64_t standard = wish.standard > 0 ? wish.standard : trained;
+  options.context = asked > 0 ? asked : std::max(standard, wish.at_least);
+  options.programs.max_tokens = static_cast<std::int32_t>(
+      std::min<std::int64_t>(options.programs.max_tokens, options.context));
+  planned.memory = Runner::plan_memory(*planned.model, *planned.device, options);
+  if (asked == 0) {
+    const std::int64_t fit =
+        fitting_context(planned.memory, *planned.device, *planned.model, options);
+    if (fit < options.context && fit >= wish.at_least) {
+      options.context = fit;
+      planned.context_was_cut = true;
+      planned.memory = Runner::plan_memory(*planned.model, *planned.device, options);
+    }
+  }
+  if (options.context > trained)
+    console.warn(
+        fmt::format("the context of {} tokens is longer than the {} that the model was "
+                    "trained for",
+                    options.context, trained));
+  return planned;
+}
+
+std::string model_type_text(const ModelFile& file) {
+  const ModelSummary summary = summarize(file);
+  return summary.types.empty() ? "no tensors" : std::string(summary.types.front().name);
+}
+
+std::string plan_block(const PlannedModel& planned) {
+  const ModelConfig& config = planned.model->config();
+  const ModelSummary summary = summarize(planned.model->file());
+  const DeviceInfo& device = planned.device->info();
+  const KvFormat& kv = planned.options.programs.kv;
+  std::string block = fmt::format(
+      "model   {} {:.2f}M {}, {}, {} layers, ctx {} (trained {}), KV {}/token {}/{}\n",
+      planned.model->architecture().name, static_cast<double>(summary.parameters) / 1e6,
+      model_type_text(planned.model->file()), bytes_text(summary.tensor_bytes), config.layers,
+      planned.options.context, config.context, bytes_text(KvCache::bytes_per_token(config, kv)),
+      dtype_info(kv.k).name, dtype_info(kv.v).name);
+  block += fmt::format(
+      "device  {} {} ({}, {} threads), {} free | weights {} mapped + {} packed | KV {} | compute {}"
+      "   layers 0-{}",
+      to_string(device.id), device.name, device.arch, device.compute_units,
+      bytes_text(planned.device->memory().free), bytes_text(planned.memory.weights_mapped),
+      bytes_text(planned.memory.weights_packed), bytes_text(planned.memory.kv),
+      bytes_text(planned.memory.compute), config.layers - 1);
+  if (planned.context_was_cut)
+    block += fmt::format(
+        "\nnote    the trained context of {} tokens does not fit; using {} (-c sets it)",
+        config.context, planned.options.context);
+  return block;
+}
+
+std::unique_ptr<Runner> load_runner(const PlannedModel& planned, Console& console) {
+  console.note(plan_block(planned));
+  auto runner = std::make_unique<Runner>(
+      planned.model, *planned.device, planned.options,
+      [&](std::uint64_t done, std::uint64_t total) { console.progress("Loading", done, total); });
+  console.progress_done();
+  return runner;
+}
+
+}  // namespace strata::apps
