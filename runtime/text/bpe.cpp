@@ -32,11 +32,6 @@ BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& inf
     throw Error(ErrorCode::bad_model, std::string(kMergesKey),
                 fmt::format("{} merges are too many", merges.size()));
   }
-  const auto intern = [this](std::string text) {
-    if (const auto known = vocabulary_.find(text)) return *known;
-    const auto fresh = static_cast<std::int32_t>(vocabulary_.size() + extra_.size());
-    return extra_.try_emplace(std::move(text), fresh).first->second;
-  };
   std::string joined;
   for (std::size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string& merge = merges[rank];
@@ -47,8 +42,8 @@ BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& inf
                               printable(merge, 32)));
     }
     joined.assign(merge, 0, space).append(merge, space + 1);
-    const std::int32_t left = intern(merge.substr(0, space));
-    const std::int32_t right = intern(merge.substr(space + 1));
+    const std::int32_t left = intern(std::string_view(merge).substr(0, space));
+    const std::int32_t right = intern(std::string_view(merge).substr(space + 1));
     merges_.insert(pair_key(left, right), {static_cast<std::uint32_t>(rank), intern(joined)});
   }
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -62,9 +57,14 @@ BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& inf
 
 std::optional<std::int32_t> BpeEncoder::value_of(std::string_view text) const {
   if (const auto id = vocabulary_.find(text)) return *id;
-  if (extra_.empty()) return std::nullopt;
-  const auto found = extra_.find(std::string(text));
-  return found == extra_.end() ? std::nullopt : std::optional(found->second);
+  return extra_.find(text);
+}
+
+std::int32_t BpeEncoder::intern(std::string_view text) {
+  if (const auto known = value_of(text)) return *known;
+  const auto fresh = static_cast<std::int32_t>(vocabulary_.size() + extra_.size());
+  extra_.insert(extra_texts_.emplace_back(text), fresh);
+  return fresh;
 }
 
 void BpeEncoder::encode(std::string_view text, std::vector<TokenId>& out) const {

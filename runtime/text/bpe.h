@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +12,7 @@
 #include "runtime/text/flat_map.h"
 #include "runtime/text/merge_queue.h"
 #include "runtime/text/pretokenizer.h"
+#include "runtime/text/text_index.h"
 #include "runtime/text/vocabulary.h"
 
 namespace strata::text {
@@ -46,13 +48,15 @@ class BpeEncoder {
 
   // A text that tokens or merges name has one value: its token id, or a number past the vocabulary.
   std::optional<std::int32_t> value_of(std::string_view text) const;
+  std::int32_t intern(std::string_view text);
 
   const Vocabulary& vocabulary_;
   const PretokenizerInfo& info_;
   Pretokenizer pretokenizer_;
-  std::unordered_map<std::string, std::int32_t> extra_;  // texts of merges that are no tokens
-  FlatMap<Merge> merges_;                                // by (left value, right value)
-  std::array<std::int32_t, 256> byte_values_;            // of the alphabet's characters
+  std::deque<std::string> extra_texts_;        // texts of merges that are no tokens
+  TextIndex extra_;                            // their values
+  FlatMap<Merge> merges_;                      // by (left value, right value)
+  std::array<std::int32_t, 256> byte_values_;  // of the alphabet's characters
   std::array<std::optional<TokenId>, 256> byte_tokens_;
 };
 

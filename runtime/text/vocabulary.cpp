@@ -87,7 +87,7 @@ Vocabulary::Vocabulary(VocabularyData& data) : kind_(kind_of(data.model)) {
 
 void Vocabulary::check_tokens(const std::vector<std::int32_t>& types) {
   types_.assign(tokens_.size(), TokenType::normal);
-  ids_.reserve(tokens_.size());
+  ids_ = TextIndex(tokens_.size());
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const std::string& token = tokens_[i];
     if (!types.empty()) {
@@ -114,7 +114,7 @@ void Vocabulary::check_tokens(const std::vector<std::int32_t>& types) {
       }
     }
     longest_token_bytes_ = std::max(longest_token_bytes_, token.size());
-    if (!token.empty()) ids_.emplace(token, static_cast<TokenId>(i));  // of equals the first
+    if (!token.empty()) ids_.insert(token, static_cast<TokenId>(i));  // of equals the first
   }
 }
 
@@ -187,11 +187,6 @@ void Vocabulary::read_flags(const VocabularyData& data, bool default_bos, bool f
   add_bos_ = (force_bos || data.add_bos.value_or(default_bos)) && special_.bos;
   add_eos_ = data.add_eos.value_or(false);
   add_space_prefix_ = kind_ == TokenizerKind::sentencepiece && data.add_space_prefix.value_or(true);
-}
-
-std::optional<TokenId> Vocabulary::find(std::string_view text) const {
-  const auto found = ids_.find(text);
-  return found == ids_.end() ? std::nullopt : std::optional(found->second);
 }
 
 std::optional<TokenId> Vocabulary::find_byte(std::uint8_t byte) const {

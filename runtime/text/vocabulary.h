@@ -6,9 +6,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "runtime/text/text_index.h"
 #include "runtime/text/token.h"
 
 namespace strata::text {
@@ -72,7 +72,7 @@ class Vocabulary {
   }
 
   /// The token spelled exactly so.
-  std::optional<TokenId> find(std::string_view text) const;
+  std::optional<TokenId> find(std::string_view text) const { return ids_.find(text); }
   /// The token that stands for one byte as "<0xHH>", or (SentencePiece only) as that byte itself.
   std::optional<TokenId> find_byte(std::uint8_t byte) const;
   /// Bytes of the longest token.
@@ -100,7 +100,7 @@ class Vocabulary {
   std::vector<std::string> tokens_;
   std::vector<float> scores_;  // empty: all 0
   std::vector<TokenType> types_;
-  std::unordered_map<std::string_view, TokenId> ids_;  // views of tokens_
+  TextIndex ids_;  // of tokens_
   std::size_t longest_token_bytes_ = 0;
   SpecialIds special_;
   std::vector<TokenId> end_of_generation_;
