@@ -110,6 +110,8 @@ TEST(Nearest, FindsSlipsAndNothingElse) {
   EXPECT_EQ(nearest("-temp", names), "--temp");
   EXPECT_EQ(nearest("--thread", names), "--threads");
   EXPECT_EQ(nearest("-ctx", names), "-ctk");
+  EXPECT_EQ(nearest("-kct", std::array<std::string_view, 1>{"-ckt"}), "-ckt");
+  EXPECT_EQ(nearest("-bu", std::array<std::string_view, 1>{"-ub"}), "-ub");
   EXPECT_EQ(nearest("--grammar-file", names), "");
   EXPECT_EQ(nearest(std::string(100000, '-'), names), "");
 }

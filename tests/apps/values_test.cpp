@@ -11,6 +11,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::Optional;
 
+TEST(ParseNumber, FiniteAndWhole) {
+  EXPECT_THAT(parse_number("-2.5e1"), Optional(-25.0));
+  for (const char* text : {"inf", "-inf", "nan", "1e999", "", "1 ", "0x1p3"})
+    EXPECT_FALSE(parse_number(text)) << text;
+}
+
 TEST(ParseIntegers, ListsAsPeopleWriteThem) {
   EXPECT_THAT(parse_integers("1,2,3"), Optional(ElementsAre(1, 2, 3)));
   EXPECT_THAT(parse_integers(" [1, 2 ,3] "), Optional(ElementsAre(1, 2, 3)));
@@ -43,6 +49,7 @@ TEST(Unescape, WhatLlamaCppUnescapes) {
   EXPECT_EQ(unescape(R"(\\n)"), "\\n");
   // What is no escape stays.
   EXPECT_EQ(unescape(R"(\q\x4\xg1\)"), R"(\q\x4\xg1\)");
+  EXPECT_EQ(unescape(std::string_view(R"(\x41)").substr(0, 3)), R"(\x4)");
   EXPECT_EQ(unescape(R"(\x00z)"), std::string("\0z", 2));
 }
 
