@@ -22,8 +22,9 @@ SpecialIndex::SpecialIndex(const Vocabulary& vocabulary, bool strip_right) {
     if (text.empty() || (!special && type != TokenType::user_defined)) continue;
     entries_.push_back({text, id, !special, strip_right && strips(text)});
   }
-  std::stable_sort(entries_.begin(), entries_.end(),
-                   [](const Entry& a, const Entry& b) { return a.text < b.text; });
+  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+    return a.text != b.text ? a.text < b.text : a.id < b.id;
+  });
   const auto same = [](const Entry& a, const Entry& b) { return a.text == b.text; };
   entries_.erase(std::unique(entries_.begin(), entries_.end(), same), entries_.end());
   for (std::size_t byte = 0; byte <= 256; ++byte) {
