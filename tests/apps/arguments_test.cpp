@@ -265,6 +265,10 @@ TEST(Parse, CommandLinesOfLlamaCppWork) {
   for (const auto& line : lines) EXPECT_NO_THROW(read(line)) << line[1];
 }
 
+TEST(Parse, LogDisableIsQuiet) {
+  EXPECT_TRUE(read({"tokenize", "--log-disable"}).flag(OptionId::quiet));
+}
+
 TEST(Arguments, AnotherKindIsAnError) {
   const Arguments a = read({"run"});
   EXPECT_THROW(a.flag(OptionId::temperature), Error);
