@@ -114,10 +114,16 @@ logged() {
   "$@" >"$STRATA_LOGS/$name.log" 2>&1 || show_log_and_stop "$name"
 }
 
+# Shows what matters of a log: from the first failed step of a build, else its end.
 show_log_and_stop() {
+  local log=$STRATA_LOGS/$1.log
   printf '\n' >&2
-  tail -n 40 "$STRATA_LOGS/$1.log" >&2
-  fail "$1 failed; the end of its output stands above" "the whole of it: build/logs/$1.log"
+  if grep -q '^FAILED: ' "$log"; then
+    sed -n '/^FAILED: /,$p' "$log" | grep -v '^\[[0-9]*/[0-9]*\] ' | head -n 40 >&2
+  else
+    tail -n 40 "$log" >&2
+  fi
+  fail "$1 failed; its output stands above" "the whole of it: build/logs/$1.log"
 }
 
 # How many compilers to run at once: one per CPU, and about one per GiB of free memory.
