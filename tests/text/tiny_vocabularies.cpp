@@ -24,6 +24,7 @@ VocabularyData tiny_sentencepiece() {
   }
   add("<sep>", 0, TokenType::user_defined);
   add("<|im_end|>", 0, TokenType::control);
+  add("el", -20, TokenType::normal);
   return data;
 }
 

@@ -20,7 +20,8 @@ constexpr EncodeOptions kSpecial{.add_special = false, .parse_special = true};
 
 // Ids of the tiny SentencePiece vocabulary.
 constexpr TokenId kFirstByte = 3;
-constexpr TokenId kLl = 259, kHell = 261, kHello = 262, kSpaceHello = 263, kSpace = 264, kH = 265;
+constexpr TokenId kLl = 259, kHe = 260, kHell = 261, kHello = 262, kSpaceHello = 263, kSpace = 264,
+                  kH = 265;
 constexpr TokenId kE = 266, kL = 267, kAccent = 269, kSep = 270, kEnd = 271;
 
 TokenId byte_id(int byte) { return kFirstByte + byte; }
@@ -31,6 +32,7 @@ TEST(Sentencepiece, MergesByScoreAndPrefixesASpace) {
   EXPECT_EQ(tokenizer->encode("hello hello", kPlain), (Ids{kSpaceHello, kSpaceHello}));
   EXPECT_EQ(tokenizer->encode("hellhell", kPlain), (Ids{kSpace, kHell, kHell}));
   EXPECT_EQ(tokenizer->encode("lll", kPlain), (Ids{kSpace, kLl, kL}));  // ties go left
+  EXPECT_EQ(tokenizer->encode("hel", kPlain), (Ids{kSpace, kHe, kL}));  // not "h", "el"
   EXPECT_EQ(tokenizer->encode(""), Ids{1});
   EXPECT_EQ(tokenizer->encode("", kPlain), Ids{});
 }
@@ -64,7 +66,7 @@ TEST(Sentencepiece, WithoutByteTokensACharacterIsUnknown) {
 TEST(Sentencepiece, SpecialTokens) {
   const auto tokenizer = Tokenizer::create(tiny_sentencepiece());
   // User-defined tokens always, control tokens when asked; the word behind gets its space again.
-  EXPECT_EQ(tokenizer->encode("he<sep>hello", kPlain), (Ids{kSpace, 260, kSep, kSpaceHello}));
+  EXPECT_EQ(tokenizer->encode("he<sep>hello", kPlain), (Ids{kSpace, kHe, kSep, kSpaceHello}));
   EXPECT_EQ(tokenizer->encode("<|im_end|>hello", kSpecial), (Ids{kEnd, kSpaceHello}));
   EXPECT_EQ(tokenizer->encode("<|im_end|>", kSpecial), Ids{kEnd});
   const Ids spelled = tokenizer->encode("<|im_end|>", kPlain);
@@ -80,6 +82,17 @@ TEST(Bpe, MergesByRankWithinPieces) {
   EXPECT_EQ(tokenizer->encode("12 1 2"), (Ids{261, ' ', '1', ' ', '2'}));
   EXPECT_EQ(tokenizer->encode("ü"), (Ids{0xC3, 0xBC}));
   EXPECT_EQ(tokenizer->encode(std::string_view("\0\n", 2)), (Ids{0, '\n'}));
+}
+
+TEST(Bpe, TheLowerRankWins) {
+  for (const bool first : {false, true}) {
+    VocabularyData data = tiny_bpe();
+    data.merges.insert(first ? data.merges.begin() : data.merges.end(), "e l");
+    data.tokens.emplace_back("el");
+    data.types.push_back(1);
+    const Ids expected = first ? Ids{'h', 265} : Ids{256, 'l'};
+    EXPECT_EQ(Tokenizer::create(std::move(data))->encode("hel"), expected);
+  }
 }
 
 TEST(Bpe, BadBytesCountAsTheReplacementCharacter) {
