@@ -8,6 +8,8 @@
 #include <limits>
 #include <string_view>
 
+#include "runtime/core/cgroup.h"
+
 namespace strata {
 namespace {
 
@@ -33,44 +35,20 @@ std::uint64_t read_field(const std::string& path, std::string_view key) {
   return 0;
 }
 
-// The files of one cgroup version that matter.
-struct CgroupNames {
-  const char* mount;
-  const char* limit;
-  const char* usage;
-  const char* inactive_file;
-  const char* active_file;
-};
-constexpr CgroupNames kVersion1{"/sys/fs/cgroup/memory", "memory.limit_in_bytes",
-                                "memory.usage_in_bytes", "total_inactive_file",
-                                "total_active_file"};
-constexpr CgroupNames kVersion2{"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file",
-                                "active_file"};
-
 // Cuts `memory` by one group's limit. Its file pages are given back under pressure, as MemAvailable
 // assumes for the whole machine.
-void apply_group(const CgroupNames& names, const std::string& folder, HostMemory& memory) {
-  const std::uint64_t limit = read_number(folder + "/" + names.limit, kNone);
-  if (limit >= memory.total) return;  // version 1 writes "no limit" as a huge number
-  const std::string stat = folder + "/memory.stat";
-  const std::uint64_t used = read_number(folder + "/" + names.usage, 0);
+void apply_group(const CgroupFolder& folder, HostMemory& memory) {
+  const bool v2 = folder.version2;
+  const std::string path = folder.path + "/memory.";
+  const std::uint64_t limit = read_number(path + (v2 ? "max" : "limit_in_bytes"), kNone);
+  if (limit == kNone) return;
+  const std::uint64_t used = read_number(path + (v2 ? "current" : "usage_in_bytes"), 0);
   const std::uint64_t file_pages =
-      read_field(stat, names.inactive_file) + read_field(stat, names.active_file);
+      read_field(path + "stat", v2 ? "inactive_file" : "total_inactive_file") +
+      read_field(path + "stat", v2 ? "active_file" : "total_active_file");
   const std::uint64_t held = used - std::min(used, file_pages);
-  memory.total = limit;
+  memory.total = std::min(memory.total, limit);  // version 1 writes "no limit" as a huge number
   memory.free = std::min(memory.free, limit - std::min(limit, held));
-}
-
-// The limit of the group at `path` and of every group above it. In a container the mount shows the
-// container's own group at its top, where the path seen from outside does not exist.
-void apply_groups(const CgroupNames& names, const std::string& root, std::string path,
-                  HostMemory& memory) {
-  const std::string mount = root + names.mount;
-  while (path.size() > 1) {
-    apply_group(names, mount + path, memory);
-    path.resize(std::min(path.rfind('/'), path.size() - 1));
-  }
-  apply_group(names, mount, memory);
 }
 
 }  // namespace
@@ -80,17 +58,7 @@ HostMemory read_host_memory(const std::string& root) {
   HostMemory memory;
   memory.total = read_field(meminfo, "MemTotal:") * 1024;
   memory.free = std::min(read_field(meminfo, "MemAvailable:") * 1024, memory.total);
-  std::ifstream groups(root + "/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {
-    // "4:memory:/path" in version 1, "0::/path" in version 2
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    if (controllers == ",,") apply_groups(kVersion2, root, line.substr(second + 1), memory);
-    if (controllers.find(",memory,") != std::string::npos)
-      apply_groups(kVersion1, root, line.substr(second + 1), memory);
-  }
+  for (const CgroupFolder& folder : cgroup_folders("memory", root)) apply_group(folder, memory);
   return memory;
 }
 

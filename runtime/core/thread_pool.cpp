@@ -3,19 +3,22 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <fstream>
+#include <chrono>
 #include <string>
 #include <system_error>
 
+#include "runtime/core/cgroup.h"
 #include "runtime/core/error.h"
 
 namespace strata {
 namespace {
 
-// About 100 us of pauses on current cores: longer than any gap between two ops of a token.
-constexpr int kSpins = 4000;
+// Longer than any gap between two ops of a token.
+constexpr std::chrono::microseconds kSpinTime{100};
 // With more threads than CPUs a spinning thread only keeps the one it waits for from running.
-constexpr int kSpinsOversubscribed = 20;
+constexpr std::chrono::microseconds kSpinTimeOversubscribed{0};
+// Pauses between two looks at the clock: one lasts from 1 to 140 cycles, depending on the CPU.
+constexpr int kPausesPerLook = 64;
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -25,21 +28,22 @@ void pause_cpu() {
 #endif
 }
 
-// CPUs granted by a cgroup, rounded up; 0 when there is no limit.
-int cgroup_cpus() {
-  std::ifstream v2("/sys/fs/cgroup/cpu.max");
-  std::string quota_text;
-  double period = 0;
-  if (v2 >> quota_text >> period) {
-    if (quota_text == "max" || period <= 0) return 0;
-    return static_cast<int>((std::strtod(quota_text.c_str(), nullptr) + period - 1) / period);
+// Waits for `done` for about `limit`; false when the time ran out.
+template <class Done>
+bool spin(std::chrono::nanoseconds limit, const Done& done) {
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point deadline{};
+  for (;;) {
+    for (int i = 0; i < kPausesPerLook; ++i) {
+      if (done()) return true;
+      pause_cpu();
+    }
+    const Clock::time_point now = Clock::now();
+    if (deadline == Clock::time_point{})
+      deadline = now + limit;
+    else if (now >= deadline)
+      return false;
   }
-  std::ifstream v1_quota("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream v1_period("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = -1;
-  if (v1_quota >> quota && v1_period >> period && quota > 0 && period > 0)
-    return static_cast<int>((quota + period - 1) / period);
-  return 0;
 }
 
 }  // namespace
@@ -49,13 +53,13 @@ int usable_cpus() {
   CPU_ZERO(&set);
   int cpus = static_cast<int>(std::thread::hardware_concurrency());
   if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = CPU_COUNT(&set);
-  const int granted = cgroup_cpus();
+  const int granted = cgroup_cpu_limit();
   if (granted > 0) cpus = std::min(cpus, granted);
   return std::max(cpus, 1);
 }
 
 ThreadPool::ThreadPool(int threads) {
-  spins_ = threads <= usable_cpus() ? kSpins : kSpinsOversubscribed;
+  spin_time_ = threads <= usable_cpus() ? kSpinTime : kSpinTimeOversubscribed;
   workers_.reserve(static_cast<std::size_t>(std::max(threads - 1, 0)));
   try {
     for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
@@ -80,16 +84,14 @@ void ThreadPool::stop() {
 }
 
 std::uint32_t ThreadPool::await_generation(std::uint32_t seen) {
-  for (int i = 0; i < spins_; ++i) {
-    const std::uint32_t now = generation_.load(std::memory_order_acquire);
-    if (now != seen) return now;
-    pause_cpu();
-  }
+  std::uint32_t now = seen;
+  const auto moved = [&] { return (now = generation_.load(std::memory_order_acquire)) != seen; };
+  if (spin(spin_time_, moved)) return now;
   // Sequentially consistent with the caller's increment and its look at sleepers_: either the
   // caller sees the sleeper and notifies, or the sleeper sees the new generation.
   sleepers_.fetch_add(1, std::memory_order_seq_cst);
   sleeps_.fetch_add(1, std::memory_order_relaxed);
-  std::uint32_t now = generation_.load(std::memory_order_seq_cst);
+  now = generation_.load(std::memory_order_seq_cst);
   while (now == seen) {
     generation_.wait(seen, std::memory_order_acquire);
     now = generation_.load(std::memory_order_acquire);
@@ -109,10 +111,7 @@ void ThreadPool::work(int thread) {
 }
 
 void ThreadPool::await_workers() {
-  for (int i = 0; i < spins_; ++i) {
-    if (pending_.load(std::memory_order_acquire) == 0) return;
-    pause_cpu();
-  }
+  if (spin(spin_time_, [this] { return pending_.load(std::memory_order_acquire) == 0; })) return;
   for (std::uint32_t left = pending_.load(std::memory_order_acquire); left != 0;
        left = pending_.load(std::memory_order_acquire))
     pending_.wait(left, std::memory_order_acquire);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -33,8 +34,10 @@ class ThreadPool {
                &body);
   }
 
-  /// Times that a thread went to sleep in the kernel, for tests and statistics.
+  /// Times that a worker went to sleep in the kernel, for tests and statistics.
   std::uint64_t sleeps() const { return sleeps_.load(std::memory_order_relaxed); }
+  /// Workers that are asleep, or about to be, at this moment.
+  int sleeping() const { return static_cast<int>(sleepers_.load(std::memory_order_relaxed)); }
 
  private:
   using Erased = void (*)(const void* context, int thread, int threads);
@@ -45,7 +48,7 @@ class ThreadPool {
   void stop();
 
   std::vector<std::thread> workers_;
-  int spins_ = 0;
+  std::chrono::nanoseconds spin_time_{};
   Erased body_ = nullptr;
   const void* context_ = nullptr;
   bool stopping_ = false;

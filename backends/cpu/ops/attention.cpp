@@ -139,6 +139,16 @@ std::int64_t find_groups(const std::int32_t* sequences, std::int64_t tokens, std
   return groups;
 }
 
+// Elements of keys that the batch's queries are multiplied with.
+std::int64_t elements_seen(const Task& task) {
+  std::int64_t positions = 0;
+  for (std::int64_t t = 0; t < task.q.rows(); ++t) {
+    const Share sees = task.visible(t);
+    positions += sees.end - sees.begin;
+  }
+  return positions * task.q.columns();
+}
+
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   CpuStream& s = cpu_stream(stream);
   const Attention& attention = std::get<Attention>(op.desc.attributes);
@@ -154,15 +164,20 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   // Who is free takes the next item, last tokens first: they see the most. Items do not depend on
   // each other, so who computes one cannot be told from the result.
   std::atomic<std::int64_t> left{items};
-  s.pool().run([&](int thread, int) {
+  const auto next = [&] { return left.fetch_sub(1, std::memory_order_relaxed) - 1; };
+  const auto run_items = [&](int thread, int) {
     float* mine = scratch + thread * sizes.total();
     const Scratch own{mine, mine + sizes.page, mine + 2 * sizes.page,
                       mine + 2 * sizes.page + sizes.scores};
-    for (std::int64_t i = left.fetch_sub(1) - 1; i >= 0; i = left.fetch_sub(1) - 1) {
+    for (std::int64_t i = next(); i >= 0; i = next()) {
       const std::int32_t* group = starts + i / attention.kv_heads;
       run_group(task, group[0], group[1], i % attention.kv_heads, own);
     }
-  });
+  };
+  if (elements_seen(task) < kWorthAPool)
+    run_items(0, 1);
+  else
+    s.pool().run(run_items);
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) {

@@ -31,11 +31,13 @@ inline PreparedOp prepared(Device& device, const OpDesc& desc, OpRun run,
 
 inline CpuStream& cpu_stream(Stream& stream) { return static_cast<CpuStream&>(stream); }
 
+/// Elements from which on waking the pool is worth it.
+inline constexpr std::int64_t kWorthAPool = 16384;
+
 /// Calls body(begin, end) for shares of `items` on the pool, or once on the calling thread when
 /// all of it is less than waking the pool is worth (`elements` in all).
 template <class Body>
 void each_share(CpuStream& stream, std::int64_t items, std::int64_t elements, const Body& body) {
-  constexpr std::int64_t kWorthAPool = 16384;
   if (elements < kWorthAPool) {
     body(std::int64_t{0}, items);
     return;

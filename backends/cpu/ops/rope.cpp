@@ -39,7 +39,7 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
                        rope.rot_dim, interleaved, turns);
     }
   };
-  if (x.rows() == 1) return rotate(0, 1, scratch);
+  if (x.rows() * x.columns() < kWorthAPool) return rotate(0, x.rows(), scratch);
   s.pool().run([&](int thread, int threads) {
     const Share share = share_of(x.rows(), 1, thread, threads);
     rotate(share.begin, share.end, scratch + std::int64_t{thread} * rope.rot_dim);
