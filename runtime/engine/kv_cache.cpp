@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
+#include "runtime/core/checked.h"
 #include "runtime/core/error.h"
 
 namespace strata {
@@ -35,9 +38,12 @@ std::uint64_t KvCache::bytes_per_token(const ModelConfig& config, const KvFormat
 
 std::uint64_t KvCache::bytes(const ModelConfig& config, const KvFormat& format,
                              std::int64_t context, std::int32_t sequences) {
-  return bytes_per_token(config, format) * static_cast<std::uint64_t>(format.page_tokens) *
-         static_cast<std::uint64_t>(pages_per_sequence(format, context)) *
-         static_cast<std::uint64_t>(sequences);
+  const std::int64_t pages = std::int64_t{pages_per_sequence(format, context)} * sequences;
+  const Checked total = Checked(bytes_per_token(config, format)) *
+                        static_cast<std::uint64_t>(format.page_tokens) *
+                        static_cast<std::uint64_t>(pages);
+  // What cannot be counted does not fit either.
+  return total.value().value_or(std::numeric_limits<std::uint64_t>::max() / 2);
 }
 
 KvCache::KvCache(Device& device, const ModelConfig& config, const KvFormat& format,
