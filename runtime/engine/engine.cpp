@@ -80,19 +80,20 @@ void Engine::work() {
   for (auto& generation : queue_) generation->finish(FinishReason::cancelled);
 }
 
-// Under the lock: takes queued requests into free sequence slots.
+// Under the lock: ends cancelled requests wherever they stand in the queue, and takes the others
+// into free sequence slots.
 void Engine::admit() {
+  std::erase_if(queue_, [](const std::unique_ptr<Generation>& queued) {
+    if (!queued->channel().cancelled()) return false;
+    queued->finish(FinishReason::cancelled);
+    return true;
+  });
   while (!queue_.empty()) {
     std::unique_ptr<Generation>& first = queue_.front();
-    if (first->channel().cancelled()) {
-      first->finish(FinishReason::cancelled);
-      queue_.pop_front();
-      continue;
-    }
     const std::int32_t slot = runner_->kv().pool().open();
     if (slot < 0) return;
     first->slot = slot;
-    first->mark_started();
+    first->mark_started(context());
     if (first->request().max_tokens == 0) first->finish(FinishReason::length);
     active_.push_back(std::move(first));
     queue_.pop_front();
@@ -123,6 +124,8 @@ void Engine::on_logits(std::size_t index, std::span<const float> logits) {
     generation.choose(logits, context());
   } catch (const Error& error) {
     generation.finish(FinishReason::error, error);
+  } catch (const std::exception& error) {
+    generation.finish(FinishReason::error, Error(ErrorCode::runtime, "request", error.what()));
   }
 }
 

@@ -18,7 +18,11 @@ class RequestHandle {
   explicit RequestHandle(std::shared_ptr<GenerationChannel> channel)
       : channel_(std::move(channel)) {}
   RequestHandle(RequestHandle&&) = default;
-  RequestHandle& operator=(RequestHandle&&) = default;
+  RequestHandle& operator=(RequestHandle&& other) noexcept {
+    if (channel_ && channel_ != other.channel_) channel_->cancel();
+    channel_ = std::move(other.channel_);
+    return *this;
+  }
   ~RequestHandle() {
     if (channel_) channel_->cancel();
   }
@@ -62,7 +66,6 @@ class Engine {
 
   std::unique_ptr<Runner> runner_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;
-  std::uint64_t next_key_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;

@@ -7,6 +7,8 @@
 namespace strata {
 namespace {
 
+constexpr std::size_t kFirstEvents = 16;
+
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
@@ -29,10 +31,18 @@ std::string_view finish_reason_name(FinishReason reason) {
   return "?";
 }
 
+GenerationChannel::GenerationChannel() : ring_(kFirstEvents) {}
+
 void GenerationChannel::push(GenerationEvent event) {
   {
     const std::lock_guard lock(mutex_);
-    events_.push_back(std::move(event));
+    if (events_ == ring_.size()) {
+      std::rotate(ring_.begin(), ring_.begin() + static_cast<std::ptrdiff_t>(first_), ring_.end());
+      first_ = 0;
+      ring_.resize(2 * ring_.size());
+    }
+    ring_[(first_ + events_) % ring_.size()] = std::move(event);
+    ++events_;
   }
   ready_.notify_one();
 }
@@ -40,9 +50,10 @@ void GenerationChannel::push(GenerationEvent event) {
 std::optional<GenerationEvent> GenerationChannel::next() {
   std::unique_lock lock(mutex_);
   if (ended_) return std::nullopt;
-  ready_.wait(lock, [this] { return !events_.empty(); });
-  GenerationEvent event = std::move(events_.front());
-  events_.pop_front();
+  ready_.wait(lock, [this] { return events_ > 0; });
+  GenerationEvent event = std::move(ring_[first_]);
+  first_ = (first_ + 1) % ring_.size();
+  --events_;
   ended_ = event.finished.has_value();
   return event;
 }
@@ -64,7 +75,11 @@ Generation::Generation(Request request, std::shared_ptr<const text::Tokenizer> t
   timings_.prompt_tokens = static_cast<std::int64_t>(tokens_.size());
 }
 
-void Generation::mark_started() {
+void Generation::mark_started(std::int64_t context) {
+  const auto prompt = static_cast<std::int64_t>(tokens_.size());
+  const std::int64_t room = context + 1 - prompt;
+  const std::int64_t wanted = request_.max_tokens < 0 ? room : std::min(room, request_.max_tokens);
+  tokens_.reserve(static_cast<std::size_t>(prompt + std::max<std::int64_t>(wanted, 0)));
   started_ns_ = now_ns();
   timings_.queued_ns = started_ns_ - submitted_ns_;
 }

@@ -2,9 +2,9 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "runtime/engine/request.h"
 #include "runtime/engine/stop_filter.h"
@@ -13,9 +13,10 @@
 namespace strata {
 
 /// What engine and caller share of a request: a queue of events, and the wish to cancel. Safe from
-/// any thread.
+/// any thread. Allocates only when more events wait than ever before.
 class GenerationChannel {
  public:
+  GenerationChannel();
   void push(GenerationEvent event);
   /// Waits for the next event; empty once the last one has been taken.
   std::optional<GenerationEvent> next();
@@ -25,7 +26,9 @@ class GenerationChannel {
  private:
   std::mutex mutex_;
   std::condition_variable ready_;
-  std::deque<GenerationEvent> events_;
+  std::vector<GenerationEvent> ring_;  // events_ of them wait, the first at first_
+  std::size_t first_ = 0;
+  std::size_t events_ = 0;
   bool ended_ = false;
   std::atomic<bool> cancelled_{false};
 };
@@ -55,7 +58,8 @@ class Generation {
   /// request at an end token, a stop string, its limit or when `context` tokens are full.
   void choose(std::span<const float> logits, std::int64_t context);
   void finish(FinishReason reason, std::optional<Error> error = std::nullopt);
-  void mark_started();
+  /// Admitted: `context` is the most tokens it can ever have.
+  void mark_started(std::int64_t context);
 
   std::int32_t slot = -1;  ///< of the KV cache; -1 while queued
 

@@ -23,11 +23,24 @@ std::size_t StopFilter::held_suffix() const {
   return held;
 }
 
+// Where the stop string begins that is complete first, of several that end there the longest: so
+// the answer does not depend on how the text was cut into pieces.
+std::size_t StopFilter::first_stop() const {
+  std::size_t begin = std::string::npos;
+  std::size_t end = std::string::npos;
+  for (const std::string& stop : stops_) {
+    const std::size_t at = pending_.find(stop);
+    if (at == std::string::npos || at + stop.size() > end) continue;
+    begin = at + stop.size() < end ? at : std::min(begin, at);
+    end = at + stop.size();
+  }
+  return begin;
+}
+
 std::string StopFilter::push(std::string_view text) {
   if (stopped_) return {};
   pending_ += text;
-  std::size_t first = std::string::npos;
-  for (const std::string& stop : stops_) first = std::min(first, pending_.find(stop));
+  const std::size_t first = first_stop();
   if (first != std::string::npos) {
     stopped_ = true;
     pending_.resize(first);

@@ -7,7 +7,8 @@
 namespace strata {
 
 /// Holds back text that may be the beginning of a stop string, and cuts the answer at the first one
-/// that comes. Empty stop strings are ignored. For one thread.
+/// that is complete (of several, the longest), however the text is cut into pieces. Empty stop
+/// strings are ignored. For one thread.
 class StopFilter {
  public:
   explicit StopFilter(std::vector<std::string> stops);
@@ -20,6 +21,7 @@ class StopFilter {
 
  private:
   std::size_t held_suffix() const;
+  std::size_t first_stop() const;
 
   std::vector<std::string> stops_;
   std::string pending_;
