@@ -43,8 +43,10 @@ ModelSummary summarize(const ModelFile& file) {
     summary.parameters += elements;
     ++summary.shards[tensor.shard].tensors;
   }
-  std::stable_sort(summary.types.begin(), summary.types.end(),
-                   [](const TypeSummary& a, const TypeSummary& b) { return a.bytes > b.bytes; });
+  std::sort(summary.types.begin(), summary.types.end(),
+            [](const TypeSummary& a, const TypeSummary& b) {
+              return a.bytes != b.bytes ? a.bytes > b.bytes : a.name < b.name;
+            });
   if (summary.parameters > 0)
     summary.bits_per_parameter =
         8.0 * static_cast<double>(summary.tensor_bytes) / static_cast<double>(summary.parameters);
