@@ -41,7 +41,7 @@ struct ModelSummary {
 /// Reads no tensor data. Throws nothing but std::bad_alloc: any file that opens can be described.
 ModelSummary summarize(const ModelFile& file);
 
-/// "(4096, 32000)", fastest dimension first as GGUF tools print it: "4096 x 32000".
+/// "4096 x 32000": fastest dimension first, as GGUF tools print it.
 std::string dimensions_text(const TensorInfo& tensor);
 
 }  // namespace strata
