@@ -1,4 +1,4 @@
-# strata_test(name DEPENDS targets... [LABELS labels...] [SHARDS n] [RUNS_PROGRAM])
+# strata_test(name DEPENDS targets... [LABELS labels...] [SHARDS n] [THREADS filter] [RUNS_PROGRAM])
 #
 # compiles every .cpp of tests/<name>/ into the program <name>_test, and makes one ctest entry of
 # it: starting a process per case would cost more than the cases do. With SHARDS the cases are
@@ -6,13 +6,14 @@
 # <build>/test-results/, from which tools/test.sh counts. With RUNS_PROGRAM the tests run the command
 # as a user does: STRATA_PROGRAM in their environment is its path.
 #
-# Labels: host (needs no device; every test has it), threads (run under ThreadSanitizer too), house
-# (rules of the source tree, not of the program).
+# Labels: host (needs no device; every test has it), threads (THREADS was given: the cases that match
+# the filter are those that run under ThreadSanitizer), house (rules of the source tree, not of the
+# program).
 
 add_custom_target(strata_thread_tests)
 
 function(strata_test name)
-  cmake_parse_arguments(arg "RUNS_PROGRAM" "SHARDS" "DEPENDS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "RUNS_PROGRAM" "SHARDS;THREADS" "DEPENDS;LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
   if(NOT sources)
     return()
@@ -21,8 +22,13 @@ function(strata_test name)
   strata_target_defaults(${name}_test)
   target_link_libraries(${name}_test PRIVATE ${arg_DEPENDS} strata_test_support GTest::gtest
                                              GTest::gtest_main GTest::gmock)
-  if("threads" IN_LIST arg_LABELS)
+  set(filter "")
+  if(arg_THREADS)
+    list(APPEND arg_LABELS threads)
     add_dependencies(strata_thread_tests ${name}_test)
+    if(STRATA_SANITIZE STREQUAL "thread")
+      set(filter "--gtest_filter=${arg_THREADS}")
+    endif()
   endif()
   if(NOT arg_SHARDS)
     set(arg_SHARDS 1)
@@ -36,7 +42,7 @@ function(strata_test name)
     if(arg_SHARDS GREATER 1)
       set(entry ${name}_test.${shard})
     endif()
-    strata_add_gtest(${entry} ${name}_test)
+    strata_add_gtest(${entry} ${name}_test ${filter})
     set_tests_properties(${entry} PROPERTIES
       LABELS "host;${arg_LABELS}"
       ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${shard};${program}")
