@@ -38,7 +38,7 @@ class BpeEncoder {
   };
   struct Scratch {
     std::vector<Symbol> symbols;
-    std::vector<std::uint64_t> queue;
+    MergeQueue queue;
   };
 
   void encode_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& out) const;

@@ -45,7 +45,7 @@ void SpmEncoder::encode(std::string_view text, std::vector<TokenId>& out) const 
     at += length;
   }
   link_symbols(symbols);
-  std::vector<std::uint64_t> queue;
+  MergeQueue queue;
   merge_symbols(symbols, queue, [&](const Symbol& left, const Symbol& right) {
     const std::size_t bytes = std::size_t{left.length} + right.length;
     std::optional<TokenId> id;
