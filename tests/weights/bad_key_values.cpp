@@ -91,6 +91,8 @@ std::vector<BadFile> bad_arrays() {
       array("array_f64_wraps_to_8", no_fit, array_of(12, power(61) + 1, "12345678")),
       array("array_i32_2_31", "array of 2147483648 i32", array_of(5, power(31))),
       array("array_strings_max", "array of 18446744073709551615 strings", array_of(8, kMax64)),
+      array("array_strings_over_file", "array of 1000000 strings at offset",
+            array_of(8, 1'000'000, std::string(16, '\0'))),
       array("array_strings_wraps", "array of 1152921504606846977 strings",
             array_of(8, power(60) + 1, std::string(16, '\0'))),
       array("array_string_too_long", "string of an array needs 4000 bytes",
