@@ -131,7 +131,8 @@ TEST(CpuStream, CopiesAndFillsBuffersOfAnySize) {
     for (std::size_t bytes : {1UL, 4095UL, 1048575UL, 1048576UL, 5000001UL}) {
       const Buffer from = device.allocate(bytes, MemoryKind::host);
       const Buffer to = device.allocate(bytes + 1, MemoryKind::device);
-      for (std::size_t i = 0; i < bytes; ++i) from.data()[i] = static_cast<std::byte>(i * 7 >> 3);
+      for (std::size_t i = 0; i < bytes; ++i)
+        from.data()[i] = static_cast<std::byte>(i * 2654435761U >> 24);
       stream->fill(span_of(to), std::byte{0x5C});
       ASSERT_EQ(std::count(to.data(), to.data() + bytes + 1, std::byte{0x5C}),
                 static_cast<std::ptrdiff_t>(bytes + 1));
