@@ -109,6 +109,8 @@ TEST_F(MetadataGetters, WrongTypes) {
               HasSubstr("array of bool"));
   EXPECT_THAT(refusal([](const Metadata& m) { m.find_string_array("i32s"); }),
               HasSubstr("wanted array of string"));
+  EXPECT_THAT(refusal([](const Metadata& m) { m.require("absent"); }),
+              HasSubstr("key \"absent\" is missing"));
   EXPECT_THAT(refusal([](const Metadata& m) { m.require_string("absent"); }),
               HasSubstr("key \"absent\" is missing"));
 }
