@@ -60,7 +60,9 @@ TEST(Quantize, EveryValueIsWithinHalfAStep) {
             ASSERT_NEAR(value_at(q, r, c) * scale, values[c], scale * (0.5 + 127 * 0x1p-22))
                 << isa << " row " << r << " column " << c;
           }
-          ASSERT_EQ(scale_at(q, r, b), amax / 127.0F);
+          // Between 127 and 120 steps to the largest value.
+          ASSERT_GE(scale_at(q, r, b), amax / 127.0F);
+          ASSERT_LE(scale_at(q, r, b), amax / 120.0F);
           ASSERT_EQ(sum_at(q, r, b), sum);
         }
       }
@@ -87,12 +89,18 @@ TEST(Quantize, EveryVariantThreadAndBatchGivesTheSameBits) {
 }
 
 TEST(Quantize, TiesGoToEven) {
-  std::vector<float> values(32, 0.0F);
-  values[0] = 127.0F;  // scale 1
+  // Whole numbers but for three ties, so that no other scale than 1 loses less.
+  std::vector<float> values(32);
+  values[0] = 127.0F;
   values[1] = 0.5F;
   values[2] = 1.5F;
   values[3] = -2.5F;
   values[4] = -127.0F;
+  std::int32_t rest = 0;
+  for (std::int32_t i = 5; i < 32; ++i) {
+    values[static_cast<std::size_t>(i)] = static_cast<float>(i * 4 - 67);
+    rest += i * 4 - 67;
+  }
   for (const std::string& isa : runnable_isas()) {
     const Tensor q = quantized(cpu_device(isa, 1), row_of(values));
     EXPECT_EQ(scale_at(q, 0, 0), 1.0F) << isa;
@@ -100,7 +108,7 @@ TEST(Quantize, TiesGoToEven) {
     EXPECT_EQ(value_at(q, 0, 2), 2) << isa;
     EXPECT_EQ(value_at(q, 0, 3), -2) << isa;
     EXPECT_EQ(value_at(q, 0, 4), -127) << isa;
-    EXPECT_EQ(sum_at(q, 0, 0), 0 + 127 + 2 - 2 - 127) << isa;
+    EXPECT_EQ(sum_at(q, 0, 0), rest + 127 + 0 + 2 - 2 - 127) << isa;
   }
 }
 

@@ -26,6 +26,7 @@ static inline F32x16 set16(float a) { return {_mm512_set1_ps(a)}; }
 static inline F32x16 load16(const float* p) { return {_mm512_loadu_ps(p)}; }
 static inline void store16(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
 static inline F32x16 add16(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+static inline F32x16 sub16(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 static inline F32x16 mul16(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 static inline F32x16 max16(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 // a * b + c, rounded once where the instruction set has it.
@@ -51,6 +52,9 @@ static inline void store16(float* p, F32x16 a) {
 }
 static inline F32x16 add16(F32x16 a, F32x16 b) {
   return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)};
+}
+static inline F32x16 sub16(F32x16 a, F32x16 b) {
+  return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)};
 }
 static inline F32x16 mul16(F32x16 a, F32x16 b) {
   return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)};
@@ -86,6 +90,9 @@ static inline F32x16 load16(const float* p) {
 static inline void store16(float* p, F32x16 a) { __builtin_memcpy(p, &a, sizeof(a)); }
 static inline F32x16 add16(F32x16 a, F32x16 b) {
   return {{a.v[0] + b.v[0], a.v[1] + b.v[1], a.v[2] + b.v[2], a.v[3] + b.v[3]}};
+}
+static inline F32x16 sub16(F32x16 a, F32x16 b) {
+  return {{a.v[0] - b.v[0], a.v[1] - b.v[1], a.v[2] - b.v[2], a.v[3] - b.v[3]}};
 }
 static inline F32x16 mul16(F32x16 a, F32x16 b) {
   return {{a.v[0] * b.v[0], a.v[1] * b.v[1], a.v[2] * b.v[2], a.v[3] * b.v[3]}};
