@@ -36,6 +36,14 @@ build_preset release strata
 cd "$STRATA_ROOT" || exit 1
 model=models/strata-tiny.gguf
 [ -f "$model" ] || fail "$model is not in this checkout" "git checkout -- models"
-command=(build/release/bin/strata run -m "$model" -p "$prompt" -n 120)
-step "Running: ${command[*]@Q}"
-exec "${command[@]}"
+command=(build/release/bin/strata run -m "$model" -n 120 -s 1 --temp 0.7 -p "$prompt")
+step "Running: ${command[*]::${#command[@]}-1} \"$prompt\""
+printf '\n%s' "$prompt"  # the program prints what the model adds
+status=0
+"${command[@]}" 2>build/logs/demo.log || status=$?
+printf '\n\n'
+cat build/logs/demo.log
+if [ "$status" -eq 0 ]; then
+  step "Ask it for more: build/release/bin/strata --help"
+fi
+exit "$status"
