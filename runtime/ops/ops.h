@@ -27,8 +27,9 @@ struct RmsNorm {
   float eps = 0;
 };
 
-/// out: x (rows, cols) in Layout::quantized: int8 with one f32 scale (amax / 127) and the i32 sum
-/// of the values per 32 columns. in: x.
+/// out: x (rows, cols) in Layout::quantized: int8 (-127 .. 127) with one f32 scale and the i32
+/// sum of the values per 32 columns. Every value is within half a step, but how wide the steps are
+/// is the backend's choice: at least amax / 127. in: x.
 struct Quantize {};
 
 /// out (rows, n) = x (rows, k) times w (n, k) transposed, plus bias (n) where there is one.
