@@ -58,10 +58,22 @@ std::shared_ptr<const Model> Model::load(std::shared_ptr<const ModelFile> file) 
   model->config_ = read_config(*model->architecture_, keys);
   if (const TensorInfo* table = model->file_->find("token_embd.weight"))
     model->config_.vocab = table->rows();
+  model->check_vocabulary();
   model->read_rope_factors();
   model->check_tensors();
   model->group_layers();
   return model;
+}
+
+// Rows beyond the list are padding. Tokens beyond the rows would be looked up outside the table.
+void Model::check_vocabulary() const {
+  constexpr std::string_view kTokens = "tokenizer.ggml.tokens";
+  const MetadataValue* tokens = file_->metadata().find(kTokens);
+  if (tokens == nullptr || config_.vocab == 0) return;
+  if (tokens->count() > static_cast<std::uint64_t>(config_.vocab))
+    file_->metadata().fail(
+        kTokens, fmt::format("lists {} tokens, but tensor \"token_embd.weight\" has {} rows",
+                             tokens->count(), config_.vocab));
 }
 
 void Model::check_tensor(std::int32_t layer, const TensorRule& rule,
@@ -81,6 +93,10 @@ void Model::check_tensor(std::int32_t layer, const TensorRule& rule,
     throw Error(ErrorCode::bad_model, file_->metadata().file(),
                 fmt::format("tensor \"{}\" has shape {}, but the hyper-parameters say {}", name,
                             to_string(tensor->shape()), to_string(expected)));
+  if (tensor->dtype() == DType::I8 || tensor->dtype() == DType::I32)
+    throw Error(
+        ErrorCode::unsupported_model, file_->metadata().file(),
+        fmt::format("tensor \"{}\" has type {}, which no weight has", name, tensor->type_name()));
   const bool vector = expected.rank == 1;
   if (vector && tensor->dtype() != DType::F32)
     throw Error(ErrorCode::unsupported_model, file_->metadata().file(),

@@ -61,6 +61,7 @@ class Model {
 
  private:
   Model() = default;
+  void check_vocabulary() const;
   void check_tensors();
   void check_tensor(std::int32_t layer, const TensorRule& rule,
                     std::unordered_map<std::string_view, bool>& used) const;
