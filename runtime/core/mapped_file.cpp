@@ -42,6 +42,9 @@ std::string system_text(int error) { return std::system_category().message(error
               fmt::format("cannot {}: {}", action, system_text(error)), hint);
 }
 
+/// The path up to its first NUL byte.
+std::string printable_start(const std::filesystem::path& path) { return {path.c_str()}; }
+
 void require_regular(const std::filesystem::path& path, const struct stat& status) {
   if (S_ISREG(status.st_mode)) return;
   const char* kind = "something else";
@@ -87,7 +90,7 @@ std::optional<PageRange> pages_of(std::span<const std::byte> file, std::uint64_t
 
 MappedFile MappedFile::open(const std::filesystem::path& path, MapOptions options) {
   if (path.native().find('\0') != std::string::npos)
-    throw Error(ErrorCode::io, path.string().c_str(), "the path holds a NUL byte");
+    throw Error(ErrorCode::io, printable_start(path), "the path holds a NUL byte");
   struct stat status{};
   // Asked before opening, since opening a device can already have an effect.
   if (::stat(path.c_str(), &status) != 0) fail_io(path, "find", errno);

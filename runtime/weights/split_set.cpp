@@ -20,8 +20,9 @@ std::optional<std::uint32_t> take_number(std::string_view& text) {
   if (text.size() < kDigits) return std::nullopt;
   const std::string_view digits = text.substr(text.size() - kDigits);
   std::uint32_t number = 0;
-  const auto result = std::from_chars(digits.data(), digits.data() + kDigits, number);
-  if (result.ec != std::errc() || result.ptr != digits.data() + kDigits) return std::nullopt;
+  const char* end = digits.data() + digits.size();
+  const auto result = std::from_chars(digits.data(), end, number);
+  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
   text.remove_suffix(kDigits);
   return number;
 }
@@ -63,7 +64,7 @@ SplitKeys read_split_keys(const Metadata& metadata) {
 std::optional<SplitName> check_first_shard(const std::filesystem::path& path,
                                            const Metadata& metadata) {
   const SplitKeys keys = read_split_keys(metadata);
-  const auto name = parse_split_name(path);
+  auto name = parse_split_name(path);
   if (keys.count == 1) {
     if (name && name->count > 1)
       metadata.fail("split.count",

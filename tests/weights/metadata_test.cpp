@@ -112,6 +112,15 @@ TEST_F(MetadataGetters, WrongTypes) {
 }
 
 TEST_F(MetadataGetters, MissingKeys) {
+  EXPECT_EQ(keys().find_u64("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_i64("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_f64("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_f32("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_bool("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_string("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_f32_array("absent"), std::nullopt);
+  EXPECT_EQ(keys().find_bool_array("absent"), std::nullopt);
+  EXPECT_FALSE(keys().find_string_array("absent").has_value());
   const std::string missing = "key \"absent\" is missing";
   EXPECT_EQ(refusal([](const Metadata& m) { m.require("absent"); }), missing);
   EXPECT_EQ(refusal([](const Metadata& m) { m.require_u32("absent"); }), missing);
