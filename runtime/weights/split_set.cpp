@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "runtime/core/error.h"
 #include "runtime/weights/printable.h"
 
@@ -15,14 +13,14 @@ constexpr std::string_view kOf = "-of-";
 constexpr std::size_t kDigits = 5;
 constexpr std::uint32_t kMaxShards = 65'535;  // split.count is a u16
 
-/// Takes "-NNNNN" or "NNNNN" digits off the end of `text`.
+/// Takes five digits off the end of `text`.
 std::optional<std::uint32_t> take_number(std::string_view& text) {
   if (text.size() < kDigits) return std::nullopt;
-  const std::string_view digits = text.substr(text.size() - kDigits);
   std::uint32_t number = 0;
-  const char* end = digits.data() + digits.size();
-  const auto result = std::from_chars(digits.data(), end, number);
-  if (result.ec != std::errc() || result.ptr != end) return std::nullopt;
+  for (char c : text.substr(text.size() - kDigits)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    number = number * 10 + static_cast<std::uint32_t>(c - '0');
+  }
   text.remove_suffix(kDigits);
   return number;
 }
