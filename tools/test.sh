@@ -71,7 +71,7 @@ run_tests() {
   say "== Tested $preset: $passed passed, $failed failed, $skipped skipped ($((SECONDS - started)) s)"
   if [ "$status" -ne 0 ]; then
     sed -n '/The following tests FAILED/,$p' "$STRATA_LOGS/ctest-$preset.log"
-    grep -E '^\[  FAILED  \]|^[^ ]+:[0-9]+: Failure|ERROR: |WARNING: ThreadSanitizer|runtime error:' \
+    grep -E '^\[  FAILED  \]|^not formatted: |^[^ ]+:[0-9]+: Failure|ERROR: |WARNING: ThreadSanitizer|runtime error:' \
       "$STRATA_LOGS/ctest-$preset.log" | sort -u | head -n 40
     say "   All output: build/logs/ctest-$preset.log"
   fi
