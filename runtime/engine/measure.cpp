@@ -11,12 +11,11 @@ double measure_read_bandwidth(Device& device, std::uint64_t bytes) {
   constexpr std::int64_t kColumns = 4096;
   constexpr int kRuns = 5;
   const auto rows = static_cast<std::int64_t>(bytes / (kColumns * sizeof(float)));
-  const OpDesc desc{Linear{},
-                    {{DType::F32, Layout::rows, {1, kColumns}},
-                     {DType::F32, Layout::rows, {rows, kColumns}},
-                     {}},
-                    {},
-                    {{DType::F32, Layout::rows, {1, rows}}}};
+  const OpDesc desc{
+      Linear{},
+      {{DType::F32, Layout::rows, {1, kColumns}}, {DType::F32, Layout::rows, {rows, kColumns}}, {}},
+      {},
+      {{DType::F32, Layout::rows, {1, rows}}}};
   const PreparedOp op = prepare_op(device, desc);
   const std::unique_ptr<Stream> stream = device.open_stream(StreamRole::compute);
   const Buffer x = device.allocate(byte_size(desc.in[0]), MemoryKind::device);
