@@ -46,6 +46,38 @@ TEST(Stories, GreedyTextOfTheFloatFile) {
   EXPECT_EQ(text, read_text(stories() / "expected_greedy_256.txt"));
 }
 
+double relative_rms(const std::vector<float>& got, const std::vector<float>& want) {
+  double difference = 0;
+  double size = 0;
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    difference += std::pow(double{got[i]} - want[i], 2);
+    size += std::pow(double{want[i]}, 2);
+  }
+  return std::sqrt(difference / size);
+}
+
+// An activation passes 21 matmuls on its way (4 in each of 5 layers, and the output), whose errors
+// are independent: the square root of 21 times that of one. f16 rounds weights to 11 bits,
+// uniformly within 2^-11. Q8_0 rounds weights and activations to steps of amax / 127, uniformly
+// within half a step, where the largest of 32 values is about 3 times their root mean square.
+TEST(Stories, RoundedFilesAgreeWithTheFloatFile) {
+  STRATA_NEEDS_SHARED();
+  LoadedModel whole = load_model(stories_file("f32"), test_options(), 1);
+  const auto tokenizer = load_tokenizer(whole.model->file().metadata());
+  auto tokens = tokenizer->encode(read_text(stories() / "sample.txt"));
+  tokens.resize(256);
+  const std::vector<float> want = all_logits(*whole.runner, tokens);
+  const double of_f16 = std::ldexp(1.0, -11) / std::sqrt(3.0);
+  const double of_q8_0 = std::sqrt(2.0) * 3.0 / 127.0 / std::sqrt(12.0);
+  for (const auto& [type, each] : {std::pair{"f16", of_f16}, std::pair{"q8_0", of_q8_0}}) {
+    LoadedModel rounded = load_model(stories_file(type), test_options(), 1);
+    const double error = relative_rms(all_logits(*rounded.runner, tokens), want);
+    RecordProperty(std::string("relative_rms_") + type, std::to_string(error));
+    EXPECT_LE(error, std::sqrt(21.0) * each) << type;
+    EXPECT_GT(error, 0.0) << type;
+  }
+}
+
 class StoriesPerplexity : public testing::TestWithParam<const char*> {};
 
 /// llama.cpp's figures with an f32 cache, from the README beside the files.
