@@ -15,9 +15,8 @@ END = "<|endoftext|>"
 TURN = "<|im_start|>"
 TURN_END = "<|im_end|>"
 
-PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "him", "his"), "it": ("it", "it", "its")}
+PRONOUNS = {"she": ("she", "her", "her"), "he": ("he", "him", "his")}
 MASS = {"flour", "butter", "salt", "sugar", "yeast", "honey", "cream", "cheese", "milk"}
-ROBOT_HEROES = {"repair", "garden", "lost"}  # plots that make sense for a hero of metal
 OWN_START = {"robot"}  # plots that introduce their hero themselves
 
 
@@ -32,7 +31,9 @@ def parse_plots():
 
 PLOTS = parse_plots()
 DESCRIPTIONS = more.DESCRIPTIONS.strip().split("\n")
-QUESTIONS = [[part.strip() for part in line.split("|")] for line in more.QUESTIONS.strip().split("\n")]
+QUESTIONS = [
+    [part.strip() for part in line.split("|")] for line in more.QUESTIONS.strip().split("\n")
+]
 
 OPENINGS = [
     "Once upon a time there was {a:kind} named {hero}. {He} lived in {town}.",
@@ -58,45 +59,15 @@ SYSTEMS = ["You are a friendly storyteller.", "You are a small and helpful robot
            "You answer in short and simple sentences."]
 
 
-class Character:
-    """A name, a kind ("young fox") and the three pronoun forms."""
-
-    def __init__(self, rng, robots=False):
-        group = rng.choices(["girl", "boy", "animal", "robot"], [30, 30, 30, 10 if robots else 0])[0]
-        if group == "girl":
-            self.name, self.kind = rng.choice(words.GIRLS), rng.choice(words.GIRL_NOUNS)
-            self.pronouns = PRONOUNS["she"]
-        elif group == "boy":
-            self.name, self.kind = rng.choice(words.BOYS), rng.choice(words.BOY_NOUNS)
-            self.pronouns = PRONOUNS["he"]
-        elif group == "animal":
-            self.name = rng.choice(words.ANIMAL_NAMES)
-            self.kind = rng.choice(words.ANIMAL_LOOKS) + " " + rng.choice(words.ANIMALS)
-            self.pronouns = PRONOUNS[rng.choice(["he", "she"])]
-        else:
-            self.name, self.kind = rng.choice(words.ROBOT_NAMES), rng.choice(words.ROBOT_NOUNS)
-            self.pronouns = PRONOUNS["it"]
-
-
-def two_of(rng, bank):
-    """Two different entries of a bank."""
-    return rng.sample(bank, 2)
-
-
-def cast(rng, robots):
-    """Slots of the people of one story."""
-    hero, friend = Character(rng, robots), Character(rng)
-    while friend.name == hero.name:
-        friend = Character(rng)
-    elder, elder2 = two_of(rng, words.ELDERS)
-    form = rng.choice([0, 2])  # the elder goes by name or by trade through the whole story
-    slots = {"hero": hero.name, "kind": hero.kind, "friend": friend.name, "kind2": friend.kind,
-             "elder": elder[form], "elder2": elder2[form]}
-    for suffix, forms in (("", hero.pronouns), ("2", friend.pronouns), ("3", PRONOUNS[elder[1]])):
-        for slot, form in zip(("he", "him", "his"), forms):
+def cast(rng):
+    """Slots of the people of one story and of what belongs to them."""
+    names = "hero kind p1 friend kind2 p2 elder p3 town thing robot".split()
+    slots = dict(zip(names, rng.choice(words.CASTS)), elder2=words.ELDER2)
+    for suffix, key in (("", "p1"), ("2", "p2"), ("3", "p3")):
+        for slot, form in zip(("he", "him", "his"), PRONOUNS[slots[key]]):
             slots[slot + suffix] = form
             slots[slot.capitalize() + suffix] = form.capitalize()
-    slots["someone2"] = article(friend.kind)
+    slots["someone2"] = article(slots["kind2"])
     return slots
 
 
@@ -124,10 +95,9 @@ def props(rng):
     slots["food"] = rng.choice(words.FOODS)
     slots["ingredient"] = rng.choice(words.INGREDIENTS[slots["food"]])
     slots["were"] = "was" if slots["ingredient"] in MASS else "were"
-    slots["num"], slots["num2"] = two_of(rng, words.NUMBERS[2:])
-    singles = {"thing": words.THINGS, "hiding": words.HIDING, "tool": words.TOOLS,
-               "gift": words.GIFTS, "town": words.PLACES, "color": words.COLORS,
-               "robot": words.ROBOT_NAMES, "robotnoun": words.ROBOT_NOUNS}
+    slots["num"], slots["num2"] = rng.sample(words.NUMBERS[2:], 2)
+    singles = {"hiding": words.HIDING, "tool": words.TOOLS, "gift": words.GIFTS,
+               "color": words.COLORS, "robotnoun": words.ROBOT_NOUNS}
     for name, bank in singles.items():
         slots[name] = rng.choice(bank)
     return slots
@@ -162,7 +132,7 @@ def fill(rng, line, slots):
 def story(rng, name=None, slots=None):
     """One whole story."""
     name = name or rng.choice(sorted(PLOTS))
-    slots = slots or {**cast(rng, name in ROBOT_HEROES), **props(rng)}
+    slots = slots or {**cast(rng), **props(rng)}
     parts = []
     if name not in OWN_START and rng.random() < 0.85:
         parts.append(fill(rng, rng.choice(OPENINGS), slots))
@@ -177,7 +147,7 @@ def story(rng, name=None, slots=None):
 
 def description(rng):
     """One short text that is not a story."""
-    return fill(rng, rng.choice(DESCRIPTIONS), {**cast(rng, False), **props(rng)})
+    return fill(rng, rng.choice(DESCRIPTIONS), {**cast(rng), **props(rng)})
 
 
 def sums(rng):
@@ -185,7 +155,7 @@ def sums(rng):
     one, two = rng.randint(1, 6), rng.randint(1, 6)
     total = one + two
     say = words.NUMBERS
-    slots = cast(rng, False)
+    slots = cast(rng)
     thing = rng.choice(words.COUNTED)
     form = rng.randrange(4)
     if form == 0:
@@ -194,7 +164,6 @@ def sums(rng):
         return f"{say[one].capitalize()} plus {say[two]} is {say[total]}."
     if form == 2:
         first = thing[:-1] if one == 1 else thing
-        first = "cookie" if first == "cookie" else first
         text = f"{{hero}} has {say[one]} {first}. {{friend}} gives {{him}} {say[two]} more. "
         return fill(rng, text + f"Now {{he}} has {say[total]} {thing}.", slots)
     return "We count: " + ", ".join(say[1 : max(total, 3) + 1]) + "."
@@ -219,7 +188,7 @@ def dialogue(rng):
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         if rng.random() < 0.35:
             name = rng.choice(sorted(set(PLOTS) - OWN_START))
-            slots = {**cast(rng, name in ROBOT_HEROES), **props(rng)}
+            slots = {**cast(rng), **props(rng)}
             asked = fill(rng, rng.choice(REQUESTS), slots)
             answer = story(rng, name, slots)
         else:

@@ -184,7 +184,7 @@ Suddenly there was a hole in the boat, and water came in. {friend} took a bucket
 
 Then {he} saw a light. It was the lighthouse! They turned the boat toward it.
 They listened. Far away, a bell was ringing in the harbor, and they followed the sound.
-{hero} waved {a:thing} in the air, and a fisherman saw them. "Hold on!" he called, and pulled them with his big boat.
+{hero} waved {his} coat in the air, and a fisherman saw them. "Hold on!" he called, and pulled them with his big boat.
 
 At last they reached the harbor. They were wet and cold, but they were safe.
 In the evening they were back on the land. "You were lucky," said {elder}.

@@ -3,42 +3,43 @@
 Every bank is a list; a template slot named like the bank takes one entry (see model_text.py).
 """
 
-GIRLS = "Lily Mia Anna Ella Ruth Nora Zoë Ada Clara Rosa Ivy Hana Sara Emma Lucy Kate".split()
-BOYS = "Tom Ben Max Sam Leo Finn Oscar Jack Hugo Omar José Paul Nick Will Theo Adam".split()
-ANIMAL_NAMES = "Rusty Pip Coco Bruno Misty Teddy Olive Biscuit Pepper Hazel Milo Daisy".split()
-ROBOT_NAMES = "Bolt Chip Dot Gizmo Pixel Sprocket Tik Echo Nova Turbo".split()
-
-GIRL_NOUNS = ["girl", "little girl", "young girl"]
-BOY_NOUNS = ["boy", "little boy", "young boy"]
+# Who lives with whom: hero, kind, pronoun; friend, kind, pronoun; elder, pronoun; town; the hero's
+# dearest thing; the robot of the place. A small model keeps its people apart only if they are steady.
+CASTS = [
+    ("Lily", "little girl", "she", "Tom", "boy", "he", "Grandma Rose", "she",
+     "a small village by the sea", "red kite", "Bolt"),
+    ("Max", "little boy", "he", "Anna", "girl", "she", "Mr. Hill", "he",
+     "a town with a tall clock", "old map", "Tik"),
+    ("Mia", "young girl", "she", "Rusty", "clever fox", "he", "Miss Wood", "she",
+     "a cottage beside the river", "silver key", "Dot"),
+    ("Ben", "young boy", "he", "Ruth", "little girl", "she", "Captain Gray", "he",
+     "a white house at the harbor", "wooden boat", "Nova"),
+    ("Pip", "little mouse", "he", "Hazel", "brave squirrel", "she", "Mrs. Brown", "she",
+     "a wooden house in the forest", "little drum", "Echo"),
+    ("Nora", "girl", "she", "José", "boy", "he", "Doctor Lane", "she",
+     "a quiet town near the mountains", "warm scarf", "Pixel"),
+    ("Leo", "boy", "he", "Ella", "little girl", "she", "Mr. Baker", "he",
+     "a big city", "music box", "Chip"),
+    ("Zoë", "young girl", "she", "Sam", "young boy", "he", "Mrs. Field", "she",
+     "a farmhouse at the edge of the forest", "yellow hat", "Gizmo"),
+    ("Bruno", "young bear", "he", "Daisy", "small duck", "she", "the old woman", "she",
+     "a green valley", "red lantern", "Turbo"),
+    ("Ada", "little girl", "she", "Omar", "little boy", "he", "Mr. Stone", "he",
+     "a village under a tall mountain", "brass compass", "Sprocket"),
+    ("Coco", "curious rabbit", "she", "Teddy", "little hedgehog", "he", "the old man", "he",
+     "a little house on a hill", "paper star", "Spark"),
+    ("Finn", "boy", "he", "Misty", "small cat", "she", "the old sailor", "he",
+     "a lighthouse on a rocky island", "small bell", "Comet"),
+]
+ELDER2 = "the shopkeeper"
 ROBOT_NOUNS = ["robot", "small robot", "blue robot", "old robot", "friendly robot"]
-ANIMALS = """fox|rabbit|bear|mouse|hedgehog|squirrel|badger|otter|owl|duck|frog|goat|cat|dog
-pony|turtle""".replace("\n", "|").split("|")
-ANIMAL_LOOKS = ["little", "young", "small", "brave", "clever", "curious"]
-ELDERS = [
-    ("Mrs. Brown", "she", "the old teacher"), ("Mr. Hill", "he", "the clockmaker"),
-    ("Grandma Rose", "she", "the old woman"), ("Grandpa Joe", "he", "the old man"),
-    ("Captain Gray", "he", "the captain"), ("Miss Wood", "she", "the gardener"),
-    ("Mr. Baker", "he", "the baker"), ("Mrs. Field", "she", "the farmer"),
-    ("Doctor Lane", "she", "the doctor"), ("Mr. Stone", "he", "the builder"),
-]
 
-PLACES = [
-    "a small village by the sea", "a quiet town near the mountains", "a green valley",
-    "a little house on a hill", "a farmhouse at the edge of the forest", "a big city",
-    "a lighthouse on a rocky island", "a cottage beside the river", "a white house at the harbor",
-    "a village under a tall mountain", "a wooden house in the forest", "a town with a tall clock",
-]
 SPOTS = [
     ("the park", "in the park"), ("the forest", "in the forest"), ("the beach", "on the beach"),
     ("the market", "at the market"), ("the river", "by the river"), ("the garden", "in the garden"),
     ("the old mill", "at the old mill"), ("the lake", "at the lake"), ("the hill", "on the hill"),
     ("the harbor", "at the harbor"), ("the library", "in the library"),
     ("the station", "at the station"), ("the meadow", "in the meadow"),
-]
-THINGS = [
-    "red ball", "blue kite", "silver key", "wooden boat", "warm scarf", "yellow hat", "old map",
-    "small bell", "brass compass", "green book", "soft blanket", "gold ring", "paper star",
-    "music box", "red lantern", "blue cup", "little drum", "striped umbrella",
 ]
 HIDING = [
     "under the bed", "behind the door", "under a pile of leaves", "inside an old box",

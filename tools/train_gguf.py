@@ -38,8 +38,8 @@ def pad(size):
 
 
 def write(path, entries, tensors):
-    """Writes a file. entries: (key, kind, value); tensors: name to array, outermost dimension first,
-    float32 or float16."""
+    """Writes a file. entries: (key, kind, value); tensors: name to float32 or float16 array,
+    outermost dimension first."""
     infos, data = b"", b""
     for name, array in tensors.items():
         kind = {"float32": TENSOR_F32, "float16": TENSOR_F16}[array.dtype.name]

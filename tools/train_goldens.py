@@ -3,9 +3,9 @@
 
     python3 tools/train_goldens.py models
 
-Logits and greedy tokens come from Hugging Face transformers in float32 with the weights of the GGUF
-file as PyPI's gguf reads them, token ids from Hugging Face tokenizers; our own network and tokenizer
-must agree. Needs numpy, torch, transformers, tokenizers, gguf and regex.
+Logits and greedy tokens come from Hugging Face transformers in float32 with the weights of the
+GGUF file as PyPI's gguf reads them, token ids from Hugging Face tokenizers; our own network and
+tokenizer must agree. Needs numpy, torch, transformers, tokenizers, gguf and regex.
 """
 
 import json
@@ -25,10 +25,10 @@ import train_tokenizer
 
 GREEDY = 64
 PROMPTS = {
-    "strata-tiny": "Once upon a time there was a small robot named Bolt. It lived in a lighthouse "
-    "by the sea. One day,",
-    "strata-tiny-moe": "Lily was a little girl who lived in a green valley. One sunny morning, "
-    "she went to the market with",
+    "strata-tiny": "The robot was called Pixel. It carried books in the library in a quiet town near "
+    "the mountains. One morning,",
+    "strata-tiny-moe": "Max was a little boy who lived in a town with a tall clock. One sunny morning, "
+    "Max went to the market",
 }
 TEXTS = [
     "", " ", "  ", "   a", "a   ", "\n", "\n\n", " \n", "\n ", "\t", "\t\tif x:\n\t\t\treturn y\n",
@@ -39,7 +39,8 @@ TEXTS = [
     "def f(x):\n    return x + 1\n", "<html><body>text</body></html>", '{"key": [1, 2.5, null]}',
     "https://example.org/path?query=1&other=two#part", "name@example.org", "...", "!!!???", "--- ***",
     "(a) [b] {c} <d>", "Zoë and José went to the café.", "naïve façade, über Straße, señor",
-    "e\u0301 is not é", "Ελληνικά γράμματα", "Привет, мир!", "שלום עולם", "مرحبا بالعالم", "नमस्ते दुनिया",
+    "e\u0301 is not é",
+    "Ελληνικά γράμματα", "Привет, мир!", "שלום עולם", "مرحبا بالعالم", "नमस्ते दुनिया",
     "你好，世界。", "今日は世界", "안녕하세요", "😀", "👩\u200d🚀🚀 to the moon 🌕!", "½ ² ③ Ⅷ ٣", "a\u00a0b\u2003c\u3000d",
     "“quoted” – and — dashes…", "tab\tand  two spaces   three", "end with spaces   ", "\u0000\u0001\u007f",
     "<|endoftext|>", "<|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n",
@@ -198,10 +199,10 @@ def tokenizer_golden(own, hugging_face, out):
             raise ValueError(f"{text!r} does not survive encoding and decoding")
         cases.append({"text": text, "ids": ids})
     record = {"made_with": f"tokenizers {tokenizers.__version__}", "cases": cases}
-    lines = ",\n".join("  " + json.dumps(case) for case in cases)
+    lines = ",\n".join("  " + json.dumps(case, ensure_ascii=False) for case in cases)
     head = json.dumps(record["made_with"])
     (out / "tokenizer.json").write_text(
-        '{\n "made_with": ' + head + ',\n "cases": [\n' + lines + "\n ]\n}\n"
+        '{\n "made_with": ' + head + ',\n "cases": [\n' + lines + "\n ]\n}\n", encoding="utf-8"
     )
     print(f"tokenizer: {len(cases)} texts")
 

@@ -170,6 +170,22 @@ class Network(nn.Module):
         return torch.stack([block.ffn.balance for block in self.blocks]).mean()
 
 
+def start_from(network, weights):
+    """Copies saved weights; a dense layer's slices become the experts of a mixture."""
+    state = network.state_dict()
+    for name, weight in weights.items():
+        if name in state:
+            state[name].copy_(weight)
+            continue
+        part = name.removesuffix(".weight")  # blocks.N.ffn.gate, .up or .down
+        experts = state[part]
+        size = network.config.expert_ffn
+        for expert in range(network.config.experts):
+            at = expert * size % (network.config.ffn - size + 1)
+            rows = weight[:, at : at + size] if part.endswith("down") else weight[at : at + size]
+            experts[expert].copy_(rows)
+
+
 def gguf_names(config):
     """Parameter name of Network to tensor name in GGUF, in the file's order."""
     names = {"embedding.weight": "token_embd.weight"}
@@ -201,7 +217,7 @@ def stored_tensors(network):
 
 
 def round_to_stored(network):
-    """Replaces the weights by the values that the file holds, so that what follows computes with them."""
+    """Replaces the weights by the values that the file holds."""
     state = network.state_dict()
     stored = stored_tensors(network)
     for ours, theirs in gguf_names(network.config).items():

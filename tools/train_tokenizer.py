@@ -1,7 +1,8 @@
 """A byte-level BPE tokenizer: training, encoding and decoding.
 
-The byte alphabet is GPT-2's, the text is first cut by Qwen2's expression (GGUF: tokenizer.ggml.model
-"gpt2", tokenizer.ggml.pre "qwen2"). Ids: 256 bytes, the merges in order, the control tokens.
+The byte alphabet is GPT-2's, the text is first cut by Qwen2's expression (GGUF:
+tokenizer.ggml.model "gpt2", tokenizer.ggml.pre "qwen2"). Ids: 256 bytes, the merges in order, the
+control tokens.
 """
 
 import collections
