@@ -93,7 +93,6 @@ void Engine::admit() {
     const std::int32_t slot = runner_->kv().pool().open();
     if (slot < 0) return;
     first->slot = slot;
-    first->mark_started(context());
     if (first->request().max_tokens == 0) first->finish(FinishReason::length);
     active_.push_back(std::move(first));
     queue_.pop_front();
@@ -102,6 +101,7 @@ void Engine::admit() {
 
 // Puts up to `room` pending tokens of a request into the batch; returns how many.
 std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
+  if (generation.run() == 0) generation.mark_started(context());
   const std::int64_t count = std::min(room, generation.pending());
   if (!runner_->kv().pool().extend(generation.slot, count)) {
     generation.finish(FinishReason::length);
@@ -142,6 +142,8 @@ void Engine::run_step() {
       room -= add_tokens(*generation, room);
     }
   }
+  // Whoever found no room comes earlier next time.
+  if (active_.size() > 1) std::rotate(active_.begin(), active_.begin() + 1, active_.end());
   if (batch_.empty()) return;
   runner_->step(batch_, [this](std::size_t index, std::span<const float> logits) {
     on_logits(index, logits);

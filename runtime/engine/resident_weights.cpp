@@ -15,14 +15,15 @@ TensorDesc desc_in(const WeightOrigin& origin, Layout layout) {
 
 }  // namespace
 
-std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout) {
+std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout, Cut cut) {
   const auto next = static_cast<std::uint32_t>(entries_.size());
-  const auto [found, added] = index_.try_emplace({origin.data.data(), layout}, next);
+  const auto [found, added] = index_.try_emplace({origin.data.data(), layout, cut}, next);
   if (added) {
     Entry entry;
     entry.origin = origin;
     entry.layout = layout;
-    cut(entry, next);
+    entry.cut = cut;
+    make_blocks(entry, next);
     entries_.push_back(std::move(entry));
   }
   std::vector<BlockId> ids;
@@ -31,10 +32,10 @@ std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout lay
 }
 
 // Views get their address when the bytes are there.
-void ResidentWeights::cut(Entry& entry, std::uint32_t index) const {
+void ResidentWeights::make_blocks(Entry& entry, std::uint32_t index) const {
   const TensorDesc desc = desc_in(entry.origin, entry.layout);
   const std::int64_t rows = desc.shape.rows();
-  const bool divisible = block_rows_ > 0 && desc.shape.rank == 2;
+  const bool divisible = block_rows_ > 0 && entry.cut == Cut::row_blocks && desc.shape.rank == 2;
   const std::int64_t step = divisible ? block_rows_ : std::max<std::int64_t>(rows, 1);
   for (std::int64_t first = 0; first < std::max<std::int64_t>(rows, 1); first += step) {
     Lease lease;

@@ -2,7 +2,7 @@
 
 #include <functional>
 #include <map>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "runtime/core/weight_source.h"
@@ -17,10 +17,13 @@ class ResidentWeights final : public WeightSource {
  public:
   explicit ResidentWeights(std::int64_t block_rows = 0) : block_rows_(block_rows) {}
 
+  /// Whether an op takes a weight in row blocks (matmuls) or only whole (lookups, norms).
+  enum class Cut : std::uint8_t { whole, row_blocks };
+
   /// Registers a weight in a layout and returns its row blocks; the same weight in the same layout
-  /// is kept once. `block_rows` of the constructor > 0 cuts tensors into blocks of so many rows
-  /// (a multiple of kPanelRows), which must not change any result.
-  std::vector<BlockId> add(const WeightOrigin& origin, Layout layout);
+  /// and cut is kept once. `block_rows` of the constructor > 0 cuts matrices into blocks of so many
+  /// rows (a multiple of kPanelRows), which must not change any result.
+  std::vector<BlockId> add(const WeightOrigin& origin, Layout layout, Cut cut);
 
   /// Bytes that upload() will use in place, and bytes that it will allocate.
   std::uint64_t mapped_bytes() const;
@@ -38,15 +41,16 @@ class ResidentWeights final : public WeightSource {
   struct Entry {
     WeightOrigin origin;
     Layout layout = Layout::rows;
+    Cut cut = Cut::whole;
     Buffer buffer;
     std::vector<Lease> blocks;
   };
-  void cut(Entry& entry, std::uint32_t index) const;
+  void make_blocks(Entry& entry, std::uint32_t index) const;
   void fill(Entry& entry, Device& device, Stream& stream) const;
 
   std::int64_t block_rows_;
   std::vector<Entry> entries_;
-  std::map<std::pair<const std::byte*, Layout>, std::uint32_t> index_;
+  std::map<std::tuple<const std::byte*, Layout, Cut>, std::uint32_t> index_;
 };
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "runtime/core/error.h"
 #include "runtime/engine/memory_text.h"
@@ -23,6 +24,33 @@ std::size_t hidden_bytes(const Model& model, const RunnerOptions& options) {
 
 // Logits are made in passes of at most so many bytes: all rows of a long prompt would not fit.
 constexpr std::int64_t kLogitBytes = 64 << 20;
+
+// The executor launches a matmul once per row block; every other op wants its weight whole.
+ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
+  for (const PlannedNode& node : plan.nodes) {
+    for (std::size_t i = 0; i < node.in.size(); ++i) {
+      if (node.in[i] < 0) continue;
+      const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[i])];
+      const bool same = value.kind == ValueKind::weight && value.slot == static_cast<int>(slot);
+      if (same && (node.op.desc.kind() != OpKind::Linear || i != 1))
+        return ResidentWeights::Cut::whole;
+    }
+  }
+  return ResidentWeights::Cut::row_blocks;
+}
+
+// Page ids are int32 in the step block.
+void check_extents(const RunnerOptions& options) {
+  const std::int64_t page = options.programs.kv.page_tokens;
+  const std::int64_t pages = (options.context + page - 1) / page;
+  const bool sane = options.context > 0 && options.max_sequences > 0 &&
+                    options.programs.max_tokens > 0 &&
+                    pages <= std::numeric_limits<std::int32_t>::max() / options.max_sequences;
+  if (!sane)
+    throw Error(ErrorCode::bad_request, "context",
+                fmt::format("of {} tokens for {} sequences in steps of {} cannot be",
+                            options.context, options.max_sequences, options.programs.max_tokens));
+}
 
 void check_fit(Device& device, const MemoryPlan& need) {
   const MemoryUse use = device.memory();
@@ -49,8 +77,9 @@ std::int32_t Runner::logit_rows(const Model& model, const RunnerOptions& options
 Runner::BoundPlan Runner::bind(const Model& model, ResidentWeights& weights, const Plan& plan,
                                std::int32_t layer) {
   BoundPlan bound{&plan, {}};
-  for (const WeightSlot& slot : plan.weights)
-    bound.weights.push_back({weights.add(*model.weight(layer, slot.name), slot.desc.layout)});
+  for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
+    bound.weights.push_back({weights.add(*model.weight(layer, plan.weights[slot].name),
+                                         plan.weights[slot].desc.layout, cut_of(plan, slot))});
   return bound;
 }
 
@@ -87,6 +116,7 @@ MemoryPlan Runner::measure(const Model& model, const RunnerOptions& options,
 }
 
 MemoryPlan Runner::plan_memory(const Model& model, Device& device, const RunnerOptions& options) {
+  check_extents(options);
   KvCache::check(model.config(), options.programs.kv);
   const Programs programs = plan_programs(model, device, options.programs);
   ResidentWeights weights(options.weight_block_rows);
@@ -100,7 +130,7 @@ Runner::Runner(std::shared_ptr<const Model> model, Device& device, const RunnerO
       device_(device),
       options_(options),
       stream_(device.open_stream(StreamRole::compute)),
-      programs_((KvCache::check(model_->config(), options.programs.kv),
+      programs_((check_extents(options), KvCache::check(model_->config(), options.programs.kv),
                  plan_programs(*model_, device, options.programs))),
       weights_(options.weight_block_rows),
       bound_(bind_all(*model_, weights_, programs_)),
