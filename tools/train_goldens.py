@@ -27,8 +27,8 @@ GREEDY = 64
 PROMPTS = {
     "strata-tiny": "The robot was called Pixel. It carried books in the library in a quiet town near "
     "the mountains. One morning,",
-    "strata-tiny-moe": "Max was a little boy who lived in a town with a tall clock. One sunny morning, "
-    "Max went to the market",
+    "strata-tiny-moe": "Ben and Ruth sailed out of the harbor in a little boat with a blue sail. "
+    "The waves were small,",
 }
 TEXTS = [
     "", " ", "  ", "   a", "a   ", "\n", "\n\n", " \n", "\n ", "\t", "\t\tif x:\n\t\t\treturn y\n",

@@ -2,7 +2,7 @@
 """Trains the models of models/: makes the text, the tokenizer, the network and the GGUF file.
 
     python3 tools/train_model.py dense --work build/model
-    python3 tools/train_model.py moe --work build/model
+    python3 tools/train_model.py moe --work build/model --start build/model/strata-tiny.pt
 
 Needs numpy, regex and torch. See models/README.md for the versions used and the goldens.
 """
