@@ -14,7 +14,8 @@ namespace {
 // Every refusal of a value says what the option is.
 [[noreturn]] void refuse(const OptionInfo& option, std::string_view subject, std::string detail) {
   throw Error(ErrorCode::usage, std::string(subject), std::move(detail),
-              fmt::format("{} {}: {}", option.long_name, option.metavar, option.help));
+              fmt::format("{}{}{}: {}", option.long_name, option.metavar.empty() ? "" : " ",
+                          option.metavar, option.help));
 }
 
 std::string range_of(const OptionInfo& option) {

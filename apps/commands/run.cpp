@@ -172,7 +172,8 @@ void write_stats(const std::string& path, const Answer& answer, const PlannedMod
                        {"compute_bytes", planned.memory.compute},
                        {"timings", timings_json(answer.timings, load_ns)}};
   const std::string line = object.dump() + "\n";
-  if (!file || std::fwrite(line.data(), 1, line.size(), file.get()) != line.size())
+  if (!file || std::fwrite(line.data(), 1, line.size(), file.get()) != line.size() ||
+      std::fflush(file.get()) != 0)
     throw Error(ErrorCode::io, path, "cannot be written", "--stats FILE names a writable file");
 }
 

@@ -43,6 +43,11 @@ int logits_command(const cli::Arguments& arguments, Console& console) {
   if (ids.empty()) throw Error(ErrorCode::usage, "prompt", "has no tokens", "give a longer text");
   const auto tokens = static_cast<std::int64_t>(ids.size());
   const PlannedModel planned = plan_model(arguments, console, {tokens, tokens});
+  if (tokens > planned.options.context)
+    throw Error(
+        ErrorCode::bad_request, "prompt",
+        fmt::format("has {} tokens, but the context holds {}", tokens, planned.options.context),
+        "raise -c or shorten the prompt");
   Profile profile(arguments);
   const std::unique_ptr<Runner> runner = load_runner(planned, console);
   profile.attach(*runner);

@@ -57,6 +57,12 @@ PerplexityResult measure_perplexity(
     std::int64_t max_chunks,
     const std::function<void(std::int64_t chunk, double so_far)>& progress) {
   const auto total = static_cast<std::int64_t>(tokens.size());
+  if (context < 3)
+    throw Error(ErrorCode::bad_request, "context",
+                fmt::format("is {} tokens, but only predictions in the second half of a chunk are "
+                            "scored, and a chunk that has any holds 3 tokens",
+                            context),
+                "a larger -c; 512 is usual");
   if (total < 2 * context)
     throw Error(ErrorCode::bad_request, "text",
                 fmt::format("has {} tokens, but perplexity at context {} needs at least {}", total,

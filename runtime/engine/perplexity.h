@@ -19,7 +19,8 @@ struct PerplexityResult {
 /// Perplexity over non-overlapping chunks of `context` tokens, as llama.cpp counts it: each chunk
 /// begins with `bos` in place of its first token (bos < 0: not), and the second half's predictions
 /// are scored. `progress(chunk, so_far)` comes after each chunk. `max_chunks` <= 0: all.
-/// Throws Error{bad_request} when there are fewer than two chunks' worth of tokens.
+/// Throws Error{bad_request} when `context` < 3 (nothing would be scored) or there are fewer than
+/// two chunks' worth of tokens.
 PerplexityResult measure_perplexity(
     Runner& runner, std::span<const text::TokenId> tokens, std::int64_t context, text::TokenId bos,
     std::int64_t max_chunks,

@@ -52,7 +52,8 @@ RopeStyle llama_rope_style(WeightOrder order);
 
 /// Inverse frequencies of the rotary embedding, one per pair (rot_dim / 2), with linear or YaRN
 /// scaling (Peng et al. 2023) and the per-frequency `factors` of Llama 3 applied (empty: none).
-/// Computed in double.
+/// Rounded to f32 at each step where the models' own code (transformers) rounds: a position of
+/// thousands multiplies every last bit into an angle that moves logits by more than 1e-5.
 std::vector<float> inverse_frequencies(const RopeConfig& rope, const std::vector<float>& factors);
 
 /// What cos and sin are multiplied by: YaRN's attention factor, else 1.

@@ -38,9 +38,10 @@ void read_attention(const KeyReader& keys, ModelConfig& c) {
 }
 
 RopeScaling read_scaling_type(const KeyReader& keys) {
-  const std::string_view type = keys.text("rope.scaling.type").value_or("none");
-  if (type == "none")
-    return keys.has("rope.scale_linear") ? RopeScaling::linear : RopeScaling::none;
+  // A factor without a type is linear: so old files say it, and so llama.cpp reads them.
+  const bool factor = keys.has("rope.scaling.factor") || keys.has("rope.scale_linear");
+  const std::string_view type = keys.text("rope.scaling.type").value_or(factor ? "linear" : "none");
+  if (type == "none") return RopeScaling::none;
   if (type == "linear") return RopeScaling::linear;
   if (type == "yarn") return RopeScaling::yarn;
   throw Error(ErrorCode::unsupported_model, keys.metadata().file(),

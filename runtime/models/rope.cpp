@@ -32,22 +32,27 @@ RopeStyle llama_rope_style(WeightOrder order) {
 
 std::vector<float> inverse_frequencies(const RopeConfig& rope, const std::vector<float>& factors) {
   std::vector<float> result;
+  const auto scale = static_cast<float>(rope.factor);
   for (int pair = 0; pair < rope.rot_dim / 2; ++pair) {
-    double frequency = std::pow(rope.base, -2.0 * pair / rope.rot_dim);
-    if (!factors.empty()) frequency /= factors[static_cast<std::size_t>(pair)];
-    if (rope.scaling == RopeScaling::linear) frequency /= rope.factor;
+    const float exponent = 2.0F * static_cast<float>(pair) / static_cast<float>(rope.rot_dim);
+    auto wave = static_cast<float>(std::pow(rope.base, static_cast<double>(exponent)));
+    if (!factors.empty()) wave *= factors[static_cast<std::size_t>(pair)];
+    float frequency = 1.0F / wave;
+    if (rope.scaling == RopeScaling::linear) frequency /= scale;
     if (rope.scaling == RopeScaling::yarn) {
-      const double keep = yarn_keep(rope, pair);
-      frequency = frequency * keep + frequency / rope.factor * (1.0 - keep);
+      const auto keep = static_cast<float>(yarn_keep(rope, pair));
+      frequency = 1.0F / (scale * wave) * (1.0F - keep) + frequency * keep;
     }
-    result.push_back(static_cast<float>(frequency));
+    result.push_back(frequency);
   }
   return result;
 }
 
 float rope_magnitude(const RopeConfig& rope) {
   if (rope.scaling != RopeScaling::yarn) return 1.0F;
-  return static_cast<float>(rope.attention_factor * (1.0 + 0.1 * std::log(rope.factor)));
+  // A context that is not stretched needs no colder softmax: no factor below 1 cools it.
+  const double stretch = std::max(rope.factor, 1.0);
+  return static_cast<float>(rope.attention_factor * (1.0 + 0.1 * std::log(stretch)));
 }
 
 }  // namespace strata

@@ -154,6 +154,17 @@ TEST_P(Config, Experts) {
   expect_error(more, "ffn_gate_inp.weight", "has fewer experts than the key says");
 }
 
+TEST_P(Config, AFactorWithoutATypeIsLinear) {
+  for (const char* key : {"rope.scaling.factor", "rope.scale_linear"}) {
+    TinyModel tiny = good();
+    const RopeConfig rope = load(tiny.set_f32(key, 4))->config().rope;
+    EXPECT_EQ(rope.scaling, RopeScaling::linear);
+    EXPECT_EQ(rope.factor, 4.0);
+    tiny.set_text("rope.scaling.type", "none");
+    EXPECT_EQ(load(tiny)->config().rope.scaling, RopeScaling::none);
+  }
+}
+
 TEST_P(Config, RopeScalingThatIsUnknown) {
   TinyModel tiny = good();
   tiny.set_text("rope.scaling.type", "longrope");

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -23,6 +24,15 @@ void expect_near(const std::vector<float>& got, const std::vector<double>& want)
 // base^(-2i / rot_dim): 10000^0, ^-1/4, ^-1/2, ^-3/4.
 TEST(Rope, PlainFrequencies) {
   expect_near(inverse_frequencies(rope_of(8, 10000), {}), {1, 0.1, 0.01, 0.001});
+}
+
+// PyTorch's 1.0 / 1e5 ** (torch.arange(0, 24, 2).float() / 24), which is what trained models turn
+// by; the exact values lie up to five units in the last place away.
+TEST(Rope, RoundsWhereTheReferenceRounds) {
+  EXPECT_THAT(inverse_frequencies(rope_of(24, 100000), {}),
+              testing::ElementsAre(1.0F, 0.383118689F, 0.146779925F, 0.0562341288F, 0.0215443447F,
+                                   0.00825404283F, 0.00316227786F, 0.00121152797F, 0.000464158744F,
+                                   0.00017782794F, 6.81292222e-05F, 2.61015648e-05F));
 }
 
 TEST(Rope, LinearScalingDividesAll) {
@@ -54,6 +64,8 @@ TEST(Rope, YarnKeepsFastWavesAndStretchesSlowOnes) {
   }
   expect_near(got, want);
   EXPECT_NEAR(rope_magnitude(rope), 0.1 * std::log(4.0) + 1, 1e-7);
+  rope.factor = 0.5;
+  EXPECT_EQ(rope_magnitude(rope), 1.0F);
 }
 
 TEST(Rope, TheStyleFollowsWhoWroteTheWeights) {
