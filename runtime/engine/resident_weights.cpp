@@ -16,6 +16,7 @@ TensorDesc desc_in(const WeightOrigin& origin, Layout layout) {
 }  // namespace
 
 std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout, Cut cut) {
+  if (block_rows_ == 0) cut = Cut::whole;  // tied embeddings are then one weight, not two
   const auto next = static_cast<std::uint32_t>(entries_.size());
   const auto [found, added] = index_.try_emplace({origin.data.data(), layout, cut}, next);
   if (added) {

@@ -185,6 +185,7 @@ TEST_F(Command, PlanLoadsNothingAndSaysWhatGoesWhere) {
   EXPECT_THAT(text.out, HasSubstr("KV cache"));
   EXPECT_THAT(text.out, HasSubstr("t/s"));
   const json object = json::parse(run_strata({"plan", tiny(), "--json", "-ctk", "q8_0"}).out);
+  EXPECT_LE(object.at("bytes").at("weights_mapped"), std::filesystem::file_size(tiny()));
   EXPECT_GT(object.at("prediction").at("decode_tokens_per_second"), 0.0);
   EXPECT_EQ(object.at("devices")[0].at("id"), "cpu:0");
 }
