@@ -63,6 +63,14 @@ Prediction predict(const PlannedModel& planned, const Parts& parts) {
   return p;
 }
 
+// What run would be short of: mapped weights may exceed what is free, allocations may not. 0: it
+// fits.
+std::uint64_t missing_bytes(const PlannedModel& planned) {
+  const std::uint64_t fixed = planned.memory.total() - planned.memory.weights_mapped;
+  const std::uint64_t free = planned.device->memory().free;
+  return fixed > free ? fixed - free : 0;
+}
+
 Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
   const ModelConfig& config = planned.model->config();
   const MemoryUse use = planned.device->memory();
@@ -88,6 +96,7 @@ Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& 
              {"total_bytes", use.total},
              {"free_bytes", use.free},
              {"need_bytes", planned.memory.total()},
+             {"short_bytes", missing_bytes(planned)},
              {"layers", {0, config.layers - 1}},
              {"read_bytes_per_second", p.bandwidth}}}},
           {"prediction",
@@ -124,6 +133,10 @@ int plan_command(const cli::Arguments& arguments, Console& console) {
   const PlannedModel planned = plan_model(arguments, console, {});
   const Parts parts = parts_of(*planned.model);
   const Prediction prediction = predict(planned, parts);
+  if (const std::uint64_t missing = missing_bytes(planned))
+    console.warn(
+        fmt::format("does not fit: {} is {} short; try a smaller -c or -ctk q8_0 -ctv q8_0",
+                    to_string(planned.device->info().id), bytes_text(missing)));
   write_result(arguments.flag(OptionId::json) ? as_json(planned, parts, prediction).dump(2) + "\n"
                                               : as_text(planned, parts, prediction));
   return 0;

@@ -188,6 +188,10 @@ TEST_F(Command, PlanLoadsNothingAndSaysWhatGoesWhere) {
   EXPECT_LE(object.at("bytes").at("weights_mapped"), std::filesystem::file_size(tiny()));
   EXPECT_GT(object.at("prediction").at("decode_tokens_per_second"), 0.0);
   EXPECT_EQ(object.at("devices")[0].at("id"), "cpu:0");
+  EXPECT_EQ(object.at("devices")[0].at("short_bytes"), 0);
+  const Finished big = run_strata({"plan", tiny(), "-c", "400000000"});
+  EXPECT_EQ(big.status, 0) << big.err;
+  EXPECT_THAT(big.err, HasSubstr("does not fit"));
 }
 
 TEST_F(Command, DevicesVersionHelpAndCompletion) {
