@@ -3,8 +3,8 @@
 
 #include <functional>
 
-#include "tests/engine/allocation_count.h"
 #include "tests/engine/running.h"
+#include "tests/support/allocation_counter.h"
 
 namespace strata::test {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "runtime/weights/memory_budget.h"
 #include "runtime/weights/model_file.h"
-#include "tests/weights/allocation_counter.h"
+#include "tests/support/allocation_counter.h"
 #include "tests/weights/cpu_clock.h"
 
 namespace strata {

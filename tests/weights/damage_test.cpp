@@ -10,7 +10,7 @@
 #include "runtime/weights/gguf.h"
 #include "runtime/weights/model_file.h"
 #include "tests/fuzz/gguf_fuzz.h"
-#include "tests/weights/allocation_counter.h"
+#include "tests/support/allocation_counter.h"
 #include "tests/weights/cpu_clock.h"
 #include "tests/weights/gguf_builder.h"
 #include "tests/weights/temp_folder.h"
