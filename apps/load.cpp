@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "apps/cli/values.h"
 #include "backends/registry.h"
 #include "runtime/core/error.h"
 #include "runtime/engine/memory_text.h"
@@ -23,7 +24,21 @@ DType cache_type(const cli::Arguments& arguments, OptionId id) {
   return *dtype_of_name(arguments.text(id));
 }
 
+// Layers that the user wants on a GPU never stay on the CPU silently.
+void refuse_gpu_layers(const cli::Arguments& arguments) {
+  const std::string& layers = arguments.text(OptionId::gpu_layers);
+  if (layers.empty() || layers == "auto" || layers == "0") return;
+  const std::optional<std::int64_t> count = cli::parse_integer(layers);
+  if (layers != "all" && (!count || *count < 0))
+    throw Error(ErrorCode::usage, "-ngl",
+                fmt::format("\"{}\" is no number of layers, \"auto\" or \"all\"", layers));
+  throw Error(ErrorCode::device_missing, "-ngl",
+              fmt::format("asks for {} layers on a GPU, and this build has no GPU backend", layers),
+              "leave it out, or -ngl 0");
+}
+
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments) {
+  refuse_gpu_layers(arguments);
   const auto threads = static_cast<int>(arguments.integer(OptionId::threads));
   if (cli::option_info(OptionId::threads_batch).taken_by(arguments.command()) &&
       arguments.has(OptionId::threads_batch) &&

@@ -124,6 +124,8 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
       {{"run", tiny(), "-p", "x", "-c", "400000000"}, 4, "short"},
       {{"run", tiny(), "-p", "x", "--device", "cuda:0"}, 5, "cuda"},
       {{"run", tiny(), "-p", "x", "--device", "toaster"}, 2, "toaster"},
+      {{"run", tiny(), "-p", "x", "-ngl", "99"}, 5, "-ngl"},
+      {{"run", tiny(), "-p", "x", "-ngl", "some"}, 2, "-ngl"},
       {{"perplexity", tiny(), "-p", "too short"}, 2, "tokens"},
       {{"perplexity", tiny(), "-p", "long enough for this", "-c", "2"}, 2, "context"},
       {{"logits", tiny(), "--ids", "1,2,3,4", "-c", "3", "-o", "/dev/null"}, 2, "holds 3"},

@@ -192,6 +192,7 @@ TEST_P(Config, EveryTensorIsNeededInItsShapeAndType) {
     const std::vector<std::uint64_t> dims = TinyModel(complete).tensor(name).dims;
     TinyModel larger = complete;
     std::vector<std::uint64_t> more = dims;
+    ASSERT_FALSE(more.empty());
     more.back() += 1;
     larger.add_tensor(name, more);
     // One more row of the embeddings is one more token, which output.weight then lacks.
