@@ -52,16 +52,40 @@ TEST_P(SharedGolden, LogitsAndGreedyTokens) {
                 read_golden(folder / "expected.json", folder / "logits.f32"));
 }
 
+// The logits behind the last of `tokens`.
+std::vector<float> last_logits(Runner& runner, const std::vector<text::TokenId>& tokens) {
+  std::vector<float> last;
+  run_prompt(
+      runner, tokens, static_cast<std::int64_t>(tokens.size()) - 1,
+      [&](std::int64_t, std::span<const float> row) { last.assign(row.begin(), row.end()); });
+  return last;
+}
+
 // The default cache rounds keys and values to 11 bits: one step is 2^-11, and the logits of these
 // models move by a few of them. Greedy tokens stay where the margin is above twice the error.
 TEST_P(SharedGolden, DefaultCache) {
   STRATA_NEEDS_SHARED();
   const auto folder = shared_root() / "fixtures" / "models" / GetParam();
   const Golden golden = read_golden(folder / "expected.json", folder / "logits.f32");
-  LoadedModel loaded = load_model(folder / "model.gguf", test_options(DType::F16));
-  const double error = relative_error(all_logits(*loaded.runner, golden.prompt), golden.logits);
+  LoadedModel rounded = load_model(folder / "model.gguf", test_options(DType::F16));
+  const double error = relative_error(all_logits(*rounded.runner, golden.prompt), golden.logits);
   RecordProperty("relative_error", std::to_string(error));
   EXPECT_LE(error, 8 * std::ldexp(1.0, -11));
+
+  const auto tokens = greedy(*rounded.runner, golden.prompt, golden.greedy.size());
+  const auto [got, want] = std::mismatch(tokens.begin(), tokens.end(), golden.greedy.begin());
+  if (got == tokens.end()) return;
+  std::vector<text::TokenId> before = golden.prompt;
+  before.insert(before.end(), golden.greedy.begin(), want);
+  LoadedModel exact = load_model(folder / "model.gguf", test_options());
+  const std::vector<float> exact_row = last_logits(*exact.runner, before);
+  const std::vector<float> rounded_row = last_logits(*rounded.runner, before);
+  float moved = 0;
+  for (std::size_t i = 0; i < exact_row.size(); ++i)
+    moved = std::max(moved, std::abs(exact_row[i] - rounded_row[i]));
+  const float margin =
+      exact_row[static_cast<std::size_t>(*want)] - exact_row[static_cast<std::size_t>(*got)];
+  EXPECT_LE(margin, 2 * moved) << "token " << got - tokens.begin() << " of the answer";
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, SharedGolden,
