@@ -62,26 +62,33 @@ std::uint64_t ResidentWeights::packed_bytes() const {
   return total;
 }
 
-void ResidentWeights::fill(Entry& entry, Device& device, Stream& stream) const {
+// The file's bytes where the device's ops can read them: its own pages, or a copy on the device.
+Buffer ResidentWeights::stage(const Entry& entry, Device& device, Stream& stream) {
   const std::span<const std::byte> source = entry.origin.data;
-  // Neither the ops nor the copies write to a weight: the cast only fits the one view type.
-  auto* bytes = const_cast<std::byte*>(source.data());
+  if (std::optional<Buffer> imported = device.import_host(source)) return std::move(*imported);
+  Buffer copy = device.allocate(source.size(), MemoryKind::device);
+  // Copies do not write to their source: the cast only fits the one span type.
+  stream.copy({copy.data(), copy.bytes(), MemoryKind::device},
+              {const_cast<std::byte*>(source.data()), source.size(), MemoryKind::host});
+  return copy;
+}
+
+void ResidentWeights::fill(Entry& entry, Device& device, Stream& stream) {
+  Buffer staged = stage(entry, device, stream);
   if (entry.layout == Layout::rows) {
-    if (std::optional<Buffer> imported = device.import_host(source)) {
-      entry.buffer = std::move(*imported);
-      return;
-    }
-    entry.buffer = device.allocate(source.size(), MemoryKind::device);
-    stream.copy({entry.buffer.data(), entry.buffer.bytes(), MemoryKind::device},
-                {bytes, source.size(), MemoryKind::host});
+    entry.buffer = std::move(staged);
     return;
   }
   const TensorDesc packed = desc_in(entry.origin, entry.layout);
   entry.buffer = device.allocate(byte_size(packed), MemoryKind::device);
   const PreparedOp pack = prepare_op(device, {Pack{}, {entry.origin.desc}, {}, {packed}});
-  const TensorView in = dense_view(bytes, entry.origin.desc);
+  Buffer workspace;
+  if (pack.workspace_bytes > 0)
+    workspace = device.allocate(pack.workspace_bytes, MemoryKind::device);
+  const TensorView in = dense_view(staged.data(), entry.origin.desc);
   const TensorView out = dense_view(entry.buffer.data(), packed);
-  pack.run(stream, pack, {{&in, 1}, {}, {&out, 1}}, {});
+  pack.run(stream, pack, {{&in, 1}, {}, {&out, 1}}, {workspace.data(), pack.workspace_bytes});
+  stream.synchronize();  // before the staged bytes and the workspace go
 }
 
 void ResidentWeights::upload(Device& device, Stream& stream, const Progress& progress) {

@@ -25,7 +25,7 @@ class ResidentWeights final : public WeightSource {
   /// rows (a multiple of kPanelRows), which must not change any result.
   std::vector<BlockId> add(const WeightOrigin& origin, Layout layout, Cut cut);
 
-  /// Bytes that upload() will use in place, and bytes that it will allocate.
+  /// Bytes that upload() will use in place where the device can, and bytes that it will allocate.
   std::uint64_t mapped_bytes() const;
   std::uint64_t packed_bytes() const;
 
@@ -46,7 +46,8 @@ class ResidentWeights final : public WeightSource {
     std::vector<Lease> blocks;
   };
   void make_blocks(Entry& entry, std::uint32_t index) const;
-  void fill(Entry& entry, Device& device, Stream& stream) const;
+  static Buffer stage(const Entry& entry, Device& device, Stream& stream);
+  static void fill(Entry& entry, Device& device, Stream& stream);
 
   std::int64_t block_rows_;
   std::vector<Entry> entries_;

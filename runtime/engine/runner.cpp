@@ -101,11 +101,13 @@ std::vector<Runner::BoundBucket> Runner::bind_all(const Model& model, ResidentWe
   return all;
 }
 
-MemoryPlan Runner::measure(const Model& model, const RunnerOptions& options,
-                           const Programs& programs, const ResidentWeights& weights) {
+MemoryPlan Runner::measure(const Model& model, const DeviceInfo& device,
+                           const RunnerOptions& options, const Programs& programs,
+                           const ResidentWeights& weights) {
   MemoryPlan plan;
-  plan.weights_mapped = weights.mapped_bytes();
   plan.weights_packed = weights.packed_bytes();
+  // Only a device that shares the host's memory computes in the file's pages.
+  (device.unified ? plan.weights_mapped : plan.weights_packed) += weights.mapped_bytes();
   plan.kv =
       KvCache::bytes(model.config(), options.programs.kv, options.context, options.max_sequences);
   const std::uint64_t logits = static_cast<std::uint64_t>(logit_rows(model, options)) *
@@ -121,7 +123,7 @@ MemoryPlan Runner::plan_memory(const Model& model, Device& device, const RunnerO
   const Programs programs = plan_programs(model, device, options.programs);
   ResidentWeights weights(options.weight_block_rows);
   bind_all(model, weights, programs);
-  return measure(model, options, programs, weights);
+  return measure(model, device.info(), options, programs, weights);
 }
 
 Runner::Runner(std::shared_ptr<const Model> model, Device& device, const RunnerOptions& options,
@@ -134,7 +136,7 @@ Runner::Runner(std::shared_ptr<const Model> model, Device& device, const RunnerO
                  plan_programs(*model_, device, options.programs))),
       weights_(options.weight_block_rows),
       bound_(bind_all(*model_, weights_, programs_)),
-      memory_(measure(*model_, options, programs_, weights_)),
+      memory_(measure(*model_, device.info(), options, programs_, weights_)),
       kv_((check_fit(device, memory_), device), model_->config(), options.programs.kv,
           options.context, options.max_sequences),
       arena_(device.allocate(std::max<std::size_t>(programs_.arena_bytes, 1), MemoryKind::device)),
@@ -184,6 +186,15 @@ void Runner::write_step(std::span<const BatchToken> batch) {
   }
 }
 
+// The wanted rows from `first` on that one pass of the tail takes; returns how many.
+std::size_t Runner::write_wanted(std::size_t first) {
+  const auto pass = static_cast<std::size_t>(logit_rows(*model_, options_));
+  const std::size_t rows = std::min(pass, wanted_.size() - first);
+  step_->row_count = static_cast<std::int32_t>(rows);
+  std::copy_n(wanted_.begin() + static_cast<std::ptrdiff_t>(first), rows, step_->rows());
+  return rows;
+}
+
 void Runner::upload_step() {
   stream_->copy({step_device_.data(), step_device_.bytes(), MemoryKind::device},
                 {step_host_.data(), step_host_.bytes(), MemoryKind::pinned});
@@ -224,10 +235,10 @@ void Runner::run_tail(const BoundBucket& bucket, std::span<const BatchToken> bat
       {DType::F32, Layout::rows, {static_cast<std::int64_t>(pass), model_->config().vocab}});
   executor_.set_layer(static_cast<std::int32_t>(model_->config().layers));
   for (std::size_t first = 0; first < wanted_.size(); first += pass) {
-    const std::size_t rows = std::min(pass, wanted_.size() - first);
-    step_->row_count = static_cast<std::int32_t>(rows);
-    std::copy_n(wanted_.begin() + static_cast<std::ptrdiff_t>(first), rows, step_->rows());
-    upload_step();
+    const std::size_t rows = write_wanted(first);
+    // The first pass went up with the step. For the others the stream has been waited for: nothing
+    // is still reading the host's copy.
+    if (first > 0) upload_step();
     executor_.run(*bucket.tail.plan, {hidden(current_), logits, bucket.tail.weights, {}, step},
                   {static_cast<std::int32_t>(batch.size()), static_cast<std::int32_t>(rows)});
     const float* host = logits.as<float>();
@@ -249,6 +260,7 @@ void Runner::step(std::span<const BatchToken> batch, const LogitsSink& sink) {
   const BoundBucket& bucket = *std::find_if(bound_.begin(), bound_.end(), fits);
   kv_.make_copies(*stream_);
   write_step(batch);
+  write_wanted(0);
   upload_step();
   run_layers(bucket, {tokens, 0});
   run_tail(bucket, batch, sink);

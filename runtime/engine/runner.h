@@ -32,7 +32,7 @@ struct RunnerOptions {
 /// Memory that a model takes on its device, by purpose.
 struct MemoryPlan {
   std::uint64_t weights_mapped = 0;  ///< used in the file's own pages
-  std::uint64_t weights_packed = 0;  ///< copies in the kernels' layout
+  std::uint64_t weights_packed = 0;  ///< copies: in the kernels' layout, or on another memory
   std::uint64_t kv = 0;
   std::uint64_t compute = 0;  ///< arena, hidden states, logits, step block
   std::uint64_t total() const { return weights_mapped + weights_packed + kv + compute; }
@@ -84,11 +84,13 @@ class Runner {
                         std::int32_t layer);
   static std::vector<BoundBucket> bind_all(const Model& model, ResidentWeights& weights,
                                            const Programs& programs);
-  static MemoryPlan measure(const Model& model, const RunnerOptions& options,
-                            const Programs& programs, const ResidentWeights& weights);
+  static MemoryPlan measure(const Model& model, const DeviceInfo& device,
+                            const RunnerOptions& options, const Programs& programs,
+                            const ResidentWeights& weights);
   static std::int32_t logit_rows(const Model& model, const RunnerOptions& options);
   void check_batch(std::span<const BatchToken> batch) const;
   void write_step(std::span<const BatchToken> batch);
+  std::size_t write_wanted(std::size_t first);
   void run_layers(const BoundBucket& bucket, const StepExtent& extent);
   void run_tail(const BoundBucket& bucket, std::span<const BatchToken> batch,
                 const LogitsSink& sink);

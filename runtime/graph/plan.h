@@ -14,6 +14,14 @@ struct PlanOptions {
 };
 
 inline constexpr int kMaxOperands = 4;
+static_assert(
+    [] {
+      for (const OpInfo& op : kOps)
+        if (op.inputs > kMaxOperands || op.inouts > kMaxOperands || op.outputs > kMaxOperands)
+          return false;
+      return true;
+    }(),
+    "an op of ops.def has more operands than the executor's tables hold");
 
 /// A node with its kernel resolved. Operands are indices into Plan::values; -1 = absent.
 struct PlannedNode {

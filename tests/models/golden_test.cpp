@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "runtime/core/error.h"
 #include "tests/support/loaded_model.h"
@@ -113,6 +114,17 @@ INSTANTIATE_TEST_SUITE_P(Models, OwnGolden, testing::Values("strata-tiny", "stra
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
+
+TEST(Goldens, CoverEveryArchitecture) {
+  STRATA_NEEDS_SHARED();
+  std::set<const Architecture*> covered;
+  for (const char* name : {"llama2", "mixtral", "qwen2", "qwen3", "qwen3moe"})
+    covered.insert(
+        &Model::load(ModelFile::open(shared_root() / "fixtures" / "models" / name / "model.gguf"))
+             ->architecture());
+  for (const Architecture* architecture : all_architectures())
+    EXPECT_TRUE(covered.contains(architecture)) << architecture->name << " has no golden";
+}
 
 class RefusedArchitecture : public testing::TestWithParam<const char*> {};
 

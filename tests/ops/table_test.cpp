@@ -1,7 +1,9 @@
 // The op list, the CPU's table and the table in docs/backends.md name the same ops.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,22 @@ TEST(OpTable, TheCpuHasEveryOp) {
     EXPECT_NE(device->ops().ops[op].supports, nullptr) << kOps[op].name;
     EXPECT_NE(device->ops().ops[op].prepare, nullptr) << kOps[op].name;
   }
+}
+
+// Every op is described, as "Type{...}", by some test beside this one.
+TEST(OpTable, EveryOpHasATest) {
+  std::string tests;
+  for (const auto& file : std::filesystem::directory_iterator(source_root() / "tests" / "ops")) {
+    if (file.path().extension() != ".cpp" || file.path().filename() == "table_test.cpp") continue;
+    std::ifstream in(file.path());
+    tests.append(std::istreambuf_iterator<char>(in), {});
+  }
+  for (const char* type : {
+#define STRATA_OP(Type, name, inputs, inouts, outputs) #Type "{",
+#include "runtime/ops/ops.def"
+#undef STRATA_OP
+       })
+    EXPECT_NE(tests.find(type), std::string::npos) << type << " stands in no test";
 }
 
 TEST(OpTable, DocsListTheOpsInOrder) {
