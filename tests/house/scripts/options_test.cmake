@@ -17,7 +17,7 @@ strata_print_features()
 function(configure succeeds)
   cmake_parse_arguments(arg "" "" "ARGS" ${ARGN})
   file(REMOVE_RECURSE ${WORK}/build)
-  execute_process(COMMAND ${CMAKE_COMMAND} -S ${WORK} -B ${WORK}/build ${arg_ARGS}
+  execute_process(COMMAND ${CMAKE_COMMAND} -G Ninja -S ${WORK} -B ${WORK}/build ${arg_ARGS}
                   OUTPUT_VARIABLE out ERROR_VARIABLE err RESULT_VARIABLE status)
   string(APPEND out "${err}")
   if((status EQUAL 0) AND NOT succeeds OR (NOT status EQUAL 0) AND succeeds)
