@@ -37,24 +37,31 @@ void refuse_gpu_layers(const cli::Arguments& arguments) {
               "leave it out, or -ngl 0");
 }
 
+// -tb of llama.cpp, as far as it asks for what happens anyway.
+void refuse_other_prompt_threads(const cli::Arguments& arguments, const Device& device) {
+  const bool taken = cli::option_info(OptionId::threads_batch).taken_by(arguments.command());
+  if (!taken || !arguments.has(OptionId::threads_batch)) return;
+  const std::int64_t asked = arguments.integer(OptionId::threads_batch);
+  if (asked == device.info().compute_units) return;
+  throw Error(
+      ErrorCode::usage, "-tb",
+      fmt::format("asks for {} threads for prompts, but both phases use the same {} in this "
+                  "version",
+                  asked, device.info().compute_units),
+      "give -t alone");
+}
+
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments) {
   refuse_gpu_layers(arguments);
-  const auto threads = static_cast<int>(arguments.integer(OptionId::threads));
-  if (cli::option_info(OptionId::threads_batch).taken_by(arguments.command()) &&
-      arguments.has(OptionId::threads_batch) &&
-      arguments.integer(OptionId::threads_batch) != threads)
-    throw Error(ErrorCode::usage, "-tb",
-                fmt::format("asks for {} threads for prompts and -t for {} otherwise; both phases "
-                            "use the same threads in this version",
-                            arguments.integer(OptionId::threads_batch), threads),
-                "give -t alone");
   const std::string& asked = arguments.text(OptionId::device);
   const std::string name = asked.empty() ? "cpu" : asked;
   if (name.find(',') != std::string::npos)
     throw Error(ErrorCode::usage, "--device",
                 fmt::format("\"{}\" names several devices; this version computes on one", name),
                 "--device cpu");
-  return open_device(name, {threads});
+  auto device = open_device(name, {static_cast<int>(arguments.integer(OptionId::threads))});
+  refuse_other_prompt_threads(arguments, *device);
+  return device;
 }
 
 void refuse_bad_tensors(const ModelFile& file, Console& console) {

@@ -120,6 +120,7 @@ std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
 
 void Engine::on_logits(std::size_t index, std::span<const float> logits) {
   Generation& generation = *owner_[index];
+  if (generation.finished()) return;  // cancelled after its token had joined the batch
   try {
     generation.choose(logits, context());
   } catch (const Error& error) {

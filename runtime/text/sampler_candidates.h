@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
-namespace strata::text {
+#include "runtime/text/token.h"
 
-using TokenId = std::int32_t;
+namespace strata::text {
 
 /// A token that may still be chosen. `weight` is exp(logit - largest logit) after softmax(), and
 /// scratch otherwise.

@@ -125,6 +125,7 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
       {{"run", tiny(), "-p", "x", "--device", "cuda:0"}, 5, "cuda"},
       {{"run", tiny(), "-p", "x", "--device", "toaster"}, 2, "toaster"},
       {{"run", tiny(), "-p", "x", "-ngl", "99"}, 5, "-ngl"},
+      {{"run", tiny(), "-p", "x", "-t", "2", "-tb", "3"}, 2, "-tb"},
       {{"run", tiny(), "-p", "x", "-ngl", "some"}, 2, "-ngl"},
       {{"perplexity", tiny(), "-p", "too short"}, 2, "tokens"},
       {{"perplexity", tiny(), "-p", "long enough for this", "-c", "2"}, 2, "context"},
@@ -142,6 +143,10 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
     EXPECT_THAT(run.err, HasSubstr("error[E-"));
     EXPECT_THAT(run.err, HasSubstr(tested.says));
   }
+}
+
+TEST_F(Command, TheSameThreadsForBothPhasesAreFine) {
+  EXPECT_EQ(run_strata({"run", tiny(), "-p", "x", "-n", "1", "-t", "2", "-tb", "2"}).status, 0);
 }
 
 TEST_F(Command, ErrorsAsJson) {
