@@ -63,12 +63,9 @@ Prediction predict(const PlannedModel& planned, const Parts& parts) {
   return p;
 }
 
-// What run would be short of: mapped weights may exceed what is free, allocations may not. 0: it
-// fits.
+// What run would be short of.
 std::uint64_t missing_bytes(const PlannedModel& planned) {
-  const std::uint64_t fixed = planned.memory.total() - planned.memory.weights_mapped;
-  const std::uint64_t free = planned.device->memory().free;
-  return fixed > free ? fixed - free : 0;
+  return planned.memory.missing(planned.device->memory().free);
 }
 
 Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& p) {

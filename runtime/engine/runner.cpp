@@ -53,16 +53,15 @@ void check_extents(const RunnerOptions& options) {
 }
 
 void check_fit(Device& device, const MemoryPlan& need) {
-  const MemoryUse use = device.memory();
-  // Mapped weights are page cache, which the system takes back when it must: they may exceed what
-  // is free, if slowly. What is allocated may not.
-  const std::uint64_t fixed = need.total() - need.weights_mapped;
-  if (fixed <= use.free) return;
+  const std::uint64_t free = device.memory().free;
+  const std::uint64_t missing = need.missing(free);
+  if (missing == 0) return;
   throw Error(
       ErrorCode::does_not_fit, to_string(device.info().id),
       fmt::format("is {} short (needs {} = packed weights {} + KV {} + compute {}; free {})",
-                  bytes_text(fixed - use.free), bytes_text(fixed), bytes_text(need.weights_packed),
-                  bytes_text(need.kv), bytes_text(need.compute), bytes_text(use.free)),
+                  bytes_text(missing), bytes_text(need.allocated()),
+                  bytes_text(need.weights_packed), bytes_text(need.kv), bytes_text(need.compute),
+                  bytes_text(free)),
       "a smaller context (-c), a smaller cache (-ctk q8_0 -ctv q8_0) or --no-repack");
 }
 

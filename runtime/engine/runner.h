@@ -35,7 +35,14 @@ struct MemoryPlan {
   std::uint64_t weights_packed = 0;  ///< copies: in the kernels' layout, or on another memory
   std::uint64_t kv = 0;
   std::uint64_t compute = 0;  ///< arena, hidden states, logits, step block
-  std::uint64_t total() const { return weights_mapped + weights_packed + kv + compute; }
+  std::uint64_t total() const { return allocated() + weights_mapped; }
+  /// Mapped weights are page cache, which the system takes back when it must: they may exceed what
+  /// is free, if slowly. This may not.
+  std::uint64_t allocated() const { return weights_packed + kv + compute; }
+  /// Bytes by which it does not fit into `free`; 0: it fits.
+  std::uint64_t missing(std::uint64_t free) const {
+    return allocated() > free ? allocated() - free : 0;
+  }
 };
 
 /// A model on one device, ready to run steps: programs bound to weights, KV cache, activations.
