@@ -19,6 +19,8 @@ std::string_view layout_name(Layout layout) {
       return "panels16";
     case Layout::quantized:
       return "quantized";
+    case Layout::rounded:
+      return "rounded";
   }
   return "?";
 }

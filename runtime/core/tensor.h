@@ -43,10 +43,18 @@ std::string to_string(const Shape& shape);
 enum class Layout : std::uint8_t {
   rows,       ///< row after row, blocks of the dtype along the columns (the file's layout)
   panels16,   ///< weights: 16 rows interleaved per 32-column block (see kernels/panels.h)
-  quantized,  ///< activations: per row int8 values, then f32 scales and i32 sums per 32 columns
+  quantized,  ///< activations: int8 values, then scales and sums (kernels/panels.h)
+  rounded,    ///< activations: rows of bf16
 };
 
 std::string_view layout_name(Layout layout);
+
+/// The dtype of an activation's elements in a layout that `prepare` may want it in.
+constexpr DType activation_dtype(Layout layout) {
+  return layout == Layout::quantized ? DType::I8
+         : layout == Layout::rounded ? DType::BF16
+                                     : DType::F32;
+}
 
 /// Rows of one panel of Layout::panels16; the last panel is padded with zero rows.
 inline constexpr std::int64_t kPanelRows = 16;
@@ -56,7 +64,8 @@ inline constexpr std::int64_t kScaleBlock = 32;
 /// Bytes from one row to the next in `layout`, or of a row's share of a panel in panels16.
 constexpr std::size_t layout_row_bytes(DType dtype, Layout layout, std::int64_t columns) {
   if (layout == Layout::quantized)
-    return static_cast<std::size_t>(columns + columns / kScaleBlock * 8);
+    return static_cast<std::size_t>(columns + columns / kScaleBlock * 16);
+  if (layout == Layout::rounded) return static_cast<std::size_t>(columns) * 2;
   return row_bytes(dtype, columns);
 }
 

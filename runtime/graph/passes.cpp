@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <utility>
 
 #include "runtime/core/error.h"
 
@@ -70,19 +71,19 @@ PreparedOp prepare_op(Device& device, const OpDesc& op) {
 
 void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
   std::vector<Node> nodes;
-  std::map<std::int32_t, Value> quantized;  // by the id of the f32 activation
+  std::map<std::pair<std::int32_t, Layout>, Value> quantized;  // by the f32 activation's id
   for (Node& node : graph.nodes) {
     const auto kind = static_cast<OpKind>(node.attributes.index());
     if (kind == OpKind::Linear || kind == OpKind::LinearExperts) {
       const PreparedOp wish = prepare_op(device, describe(graph, node));
       if (options.pack_weights) node.in[1] = weight_in_layout(graph, node.in[1], wish.wanted[1]);
-      if (wish.wanted[0] == Layout::quantized) {
-        Value& shared = quantized[node.in[0].id];
+      if (wish.wanted[0] != graph[node.in[0]].desc.layout) {
+        Value& shared = quantized[{node.in[0].id, wish.wanted[0]}];
         if (!shared) {
           ValueInfo info = graph[node.in[0]];
           info.kind = ValueKind::activation;
-          info.desc.dtype = DType::I8;
-          info.desc.layout = Layout::quantized;
+          info.desc.dtype = activation_dtype(wish.wanted[0]);
+          info.desc.layout = wish.wanted[0];
           graph.values.push_back(info);
           shared = {static_cast<std::int32_t>(graph.values.size() - 1)};
           nodes.push_back({Quantize{}, {node.in[0]}, {}, {shared}});

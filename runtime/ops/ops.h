@@ -27,13 +27,14 @@ struct RmsNorm {
   float eps = 0;
 };
 
-/// out: x (rows, cols) in Layout::quantized: int8 (-127 .. 127) with one f32 scale and the i32
-/// sum of the values per 32 columns. Every value is within half a step, but how wide the steps are
-/// is the backend's choice: at least amax / 127. in: x.
+/// out: x (rows, cols) in the layout that a matmul wants. in: x, f32.
+/// Layout::quantized: int8 (-127 .. 127) with one f32 scale per 32 columns, and sums. Every value
+/// is within half a step, but how wide the steps are is the backend's choice: at least amax / 127.
+/// Layout::rounded: bf16, to nearest even.
 struct Quantize {};
 
 /// out (rows, n) = x (rows, k) times w (n, k) transposed, plus bias (n) where there is one.
-/// in: x f32 or quantized, w any dtype in the layout that `prepare` wanted, bias f32 or an empty
+/// in: x f32, quantized or rounded, w any dtype in the layout that `prepare` wanted, bias f32 or an empty
 /// view. w may be a row block: then out and bias are the matching columns.
 struct Linear {};
 

@@ -63,7 +63,7 @@ TEST(Quantize, EveryValueIsWithinHalfAStep) {
           // Between 127 and 120 steps to the largest value.
           ASSERT_GE(scale_at(q, r, b), amax / 127.0F);
           ASSERT_LE(scale_at(q, r, b), amax / 120.0F);
-          ASSERT_EQ(sum_at(q, r, b), sum);
+          ASSERT_EQ(sum_at(q, r, b), -128 * sum);
         }
       }
     }
@@ -108,7 +108,7 @@ TEST(Quantize, TiesGoToEven) {
     EXPECT_EQ(value_at(q, 0, 2), 2) << isa;
     EXPECT_EQ(value_at(q, 0, 3), -2) << isa;
     EXPECT_EQ(value_at(q, 0, 4), -127) << isa;
-    EXPECT_EQ(sum_at(q, 0, 0), rest + 127 + 0 + 2 - 2 - 127) << isa;
+    EXPECT_EQ(sum_at(q, 0, 0), -128 * (rest + 127 + 0 + 2 - 2 - 127)) << isa;
   }
 }
 

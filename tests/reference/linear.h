@@ -13,7 +13,7 @@ using Sum = Element;
 /// x . w + bias over equally many columns.
 Sum dot(const std::vector<double>& x, const std::vector<Element>& w, double bias);
 
-/// A row of Layout::quantized (k int8, k / 32 f32 scales, k / 32 i32 sums) as the values that it
+/// A row of Layout::quantized (panels.h) as the values that it
 /// stands for.
 std::vector<double> quantized_values(const std::byte* row, std::int64_t columns);
 

@@ -2,12 +2,6 @@
 
 namespace strata::cpu::STRATA_ISA {
 
-static inline F32x16 silu_times(const F32x16& gate, const F32x16& up) {
-  F32Parts r = parts_of(gate);
-  for (int i = 0; i < kParts; ++i) r.v[i] = r.v[i] / (exp_part(-r.v[i]) + 1.0F);
-  return mul16(whole_of(r), up);
-}
-
 void add_rows(const float* a, const float* b, float* out, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
 }

@@ -72,6 +72,13 @@ static inline F32x16 exp16(const F32x16& x) {
   return whole_of(parts);
 }
 
+/// silu(gate) * up.
+static inline F32x16 silu_times(const F32x16& gate, const F32x16& up) {
+  F32Parts r = parts_of(gate);
+  for (int i = 0; i < kParts; ++i) r.v[i] = r.v[i] / (exp_part(-r.v[i]) + 1.0F);
+  return mul16(whole_of(r), up);
+}
+
 /// The first `count` <= 16 lanes to p.
 static inline void store16_part(float* p, const F32x16& x, std::int64_t count) {
   float values[kWide];

@@ -3,39 +3,13 @@
 //   acc += (scale of w * scale of x) * sum
 // with a rounding after every operation, so that all instruction sets, batch sizes and layouts give
 // the same bits.
+#include "backends/cpu/kernels/linear_finish.h"
 #include "backends/cpu/kernels/panel_dot.h"
 
 namespace strata::cpu::STRATA_ISA {
 
 // Rows of x that share one pass over a panel.
 static constexpr int kPanelTokens = kLanes == 16 ? 8 : kLanes == 8 ? 2 : 1;
-
-static inline std::int64_t row_of_out(const LinearTask& task, std::int64_t token) {
-  return task.routes == nullptr ? token : task.routes[token];
-}
-
-static inline QuantizedRow row_of_x(const LinearTask& task, std::int64_t token) {
-  const std::int64_t to = row_of_out(task, token);
-  const std::int64_t from = task.routes == nullptr ? to : to / task.routes_per_x;
-  return quantized_row(task.x + from * task.x_stride, task.k);
-}
-
-// Columns [row, row + 16) of a row of out, those beyond n left alone.
-static inline void store_columns(const LinearTask& task, std::int64_t row, std::int64_t token,
-                                 F32x16 acc) {
-  const std::int64_t live = task.n - row < kRows ? task.n - row : kRows;
-  if (task.bias != nullptr) {
-    const float* bias = task.bias + row;
-    acc = add16(acc, live == kRows ? load16(bias) : load16_part(bias, live));
-  }
-  float* out = reinterpret_cast<float*>(reinterpret_cast<std::byte*>(task.out) +
-                                        row_of_out(task, token) * task.out_stride) +
-               row;
-  if (live == kRows) return store16(out, acc);
-  float values[kRows];
-  store16(values, acc);
-  for (std::int64_t r = 0; r < live; ++r) out[r] = values[r];
-}
 
 // The panel of rows [row, row + 16) times tokens [token, token + T).
 template <bool Q8, int T>
@@ -44,7 +18,7 @@ static void run_tile(const LinearTask& task, const std::byte* panel, std::int64_
   QuantizedRow x[T];
   F32x16 acc[T];
   for (int t = 0; t < T; ++t) {
-    x[t] = row_of_x(task, token + t);
+    x[t] = quantized_row(x_row(task, token + t), task.k);
     acc[t] = set16(0.0F);
   }
   for (std::int64_t b = 0; b < task.k / kBlock; ++b) {
@@ -59,7 +33,12 @@ static void run_tile(const LinearTask& task, const std::byte* panel, std::int64_
       acc[t] = add16(acc[t], mul16(scale, to_f32(dots)));
     }
   }
-  for (int t = 0; t < T; ++t) store_columns(task, row, token + t, acc[t]);
+  const std::int64_t live = task.n - row < kRows ? task.n - row : kRows;
+  for (int t = 0; t < T; ++t) {
+    float sums[kRows];
+    store16(sums, acc[t]);
+    finish_columns(task, row, live, token + t, sums, nullptr);
+  }
 }
 
 template <bool Q8>

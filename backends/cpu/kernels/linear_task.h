@@ -7,18 +7,23 @@
 
 namespace strata::cpu {
 
-/// A matmul out = x * w^T + bias as the kernels see it: plain addresses and bytes, so that a kernel
-/// needs no type of the runtime. A kernel is given a range of w's rows, that is of out's columns.
+/// A matmul as the kernels see it: plain addresses and bytes, so that a kernel needs no type of the
+/// runtime. A kernel is given a range of w's rows, that is of out's columns, and computes
+///   out = y + bias + residual,  y = x * w^T  or, with w_up,  silu(x * w^T) * (x * w_up^T)
+/// each addition rounded on its own, in this order.
 struct LinearTask {
-  const std::byte* x;     ///< (x rows, k): f32, or Layout::quantized for the int8 kernel
+  const std::byte* x;     ///< (x rows, k) in the layout that the kernel reads
   std::int64_t x_stride;  ///< bytes from one row of x to the next
   const std::byte* w;     ///< (n, k): rows, or panels16
+  const std::byte* w_up;  ///< null, or a second matrix like w (a gated pair); bias is then null
   std::int64_t w_stride;  ///< bytes from one row of w to the next; of a row's share of a panel
   DType w_dtype;
   bool w_panels;  ///< w is in Layout::panels16
   std::int64_t n;
   std::int64_t k;
-  const float* bias;           ///< (n), or null
+  const float* bias;          ///< (n), or null
+  const std::byte* residual;  ///< (out rows, n) f32, or null; may be `out` itself
+  std::int64_t residual_stride;
   float* out;                  ///< (out rows, n)
   std::int64_t out_stride;     ///< bytes from one row of out to the next
   std::int64_t rows;           ///< how many rows to compute
@@ -26,7 +31,7 @@ struct LinearTask {
   std::int32_t routes_per_x;   ///< row routes[r] of out comes from row routes[r] / this of x
 };
 
-/// Rows of w that a kernel dequantizes at once into its scratch.
+/// Rows of w that a float kernel converts at once into its scratch.
 inline constexpr std::int64_t kScratchRows = 16;
 
 }  // namespace strata::cpu

@@ -28,7 +28,7 @@ static inline __m512i group_at(const std::byte* quants, int g) {
 // vpdpbusd multiplies unsigned by signed bytes: the accumulator starts at minus what the weights'
 // offset adds.
 static inline I32x16 dot_q8(const std::byte* quants, const std::int8_t* a, std::int32_t sum) {
-  __m512i even = _mm512_set1_epi32(-kQ8Offset * sum);
+  __m512i even = _mm512_set1_epi32(sum);
   __m512i odd = _mm512_setzero_si512();
   for (int g = 0; g < kQ8Groups; g += 2) {
     even = _mm512_dpbusd_epi32(even, group_at(quants, g), _mm512_set1_epi32(four_at(a, g)));
@@ -39,7 +39,7 @@ static inline I32x16 dot_q8(const std::byte* quants, const std::int8_t* a, std::
 
 static inline I32x16 dot_q4(const std::byte* quants, const std::int8_t* a, std::int32_t sum) {
   const __m512i mask = _mm512_set1_epi8(15);
-  __m512i low = _mm512_set1_epi32(-kQ4Offset * sum);
+  __m512i low = _mm512_set1_epi32(sum >> 4);
   __m512i high = _mm512_setzero_si512();
   for (int g = 0; g < kQ4Groups; ++g) {
     const __m512i w = group_at(quants, g);
@@ -96,7 +96,7 @@ static inline __m256i dot_q4_half(const std::byte* quants, const std::int8_t* a,
     pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(low, low_a));
     pairs = _mm256_add_epi16(pairs, _mm256_maddubs_epi16(high, high_a));
   }
-  return _mm256_add_epi32(_mm256_set1_epi32(-kQ4Offset * sum),
+  return _mm256_add_epi32(_mm256_set1_epi32(sum >> 4),
                           _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
@@ -123,7 +123,7 @@ static inline I32x16 all(std::int32_t value) {
 
 static inline I32x16 dot_q8(const std::byte* quants, const std::int8_t* a, std::int32_t sum) {
   const auto* w = reinterpret_cast<const std::uint8_t*>(quants);
-  I32x16 total = all(-kQ8Offset * sum);
+  I32x16 total = all(sum);
   for (int g = 0; g < kQ8Groups; ++g, w += kGroupBytes)
     for (int r = 0; r < kRows; ++r)
       for (int i = 0; i < 4; ++i) total.v[r] += w[4 * r + i] * a[4 * g + i];
@@ -132,7 +132,7 @@ static inline I32x16 dot_q8(const std::byte* quants, const std::int8_t* a, std::
 
 static inline I32x16 dot_q4(const std::byte* quants, const std::int8_t* a, std::int32_t sum) {
   const auto* w = reinterpret_cast<const std::uint8_t*>(quants);
-  I32x16 total = all(-kQ4Offset * sum);
+  I32x16 total = all(sum >> 4);
   for (int g = 0; g < kQ4Groups; ++g, w += kGroupBytes)
     for (int r = 0; r < kRows; ++r)
       for (int i = 0; i < 4; ++i)

@@ -49,6 +49,18 @@ static inline float best_steps(const float* x, float amax) {
   return best;
 }
 
+// One row of f32 values to bf16, to nearest even; NaN stays NaN.
+void round_row(const float* x, std::int64_t columns, std::byte* out) {
+  for (std::int64_t i = 0; i < columns; ++i) {
+    const std::uint32_t bits = bits_of(x[i]);
+    const bool nan = (bits & 0x7fffffffu) > kInfinityBits;
+    const std::uint32_t kept =
+        nan ? (bits >> 16) | 0x40u : (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const auto stored = static_cast<std::uint16_t>(kept);
+    __builtin_memcpy(out + 2 * i, &stored, sizeof(stored));
+  }
+}
+
 // One row of `columns` f32 values to Layout::quantized: scale amax / 127 or a little
 // more, values to nearest, ties to even. A block with an infinity or NaN gets a NaN scale, so that
 // what is computed from it is NaN instead of plausible.
@@ -57,25 +69,28 @@ void quantize_row(const float* x, std::int64_t columns, std::byte* out) {
   auto* values = reinterpret_cast<std::int8_t*>(out);
   auto* scales = reinterpret_cast<float*>(out + columns);
   auto* sums = reinterpret_cast<std::int32_t*>(out + columns + 4 * blocks);
+  auto* halves = sums + blocks;
   for (std::int64_t b = 0; b < blocks; ++b, x += kBlock, values += kBlock) {
     const std::uint32_t largest = largest_bits(x);
     if (largest >= kInfinityBits || largest < kTinyBits) {
       __builtin_memset(values, 0, kBlock);
       scales[b] = largest < kTinyBits ? 0.0F : float_of(0x7fc00000u);
-      sums[b] = 0;
+      sums[b] = halves[2 * b] = halves[2 * b + 1] = 0;
       continue;
     }
     const float amax = float_of(largest);
     const float steps = best_steps(x, amax);
     const float inverse = steps / amax;
-    std::int32_t sum = 0;
+    std::int32_t sum[2] = {0, 0};
     for (int i = 0; i < kBlock; ++i) {
       const auto q = static_cast<std::int32_t>(bits_of(x[i] * inverse + kRounder) - kRounderBits);
       values[i] = static_cast<std::int8_t>(q);
-      sum += q;
+      sum[i / 16] += q;
     }
     scales[b] = amax / steps;
-    sums[b] = sum;
+    sums[b] = -128 * (sum[0] + sum[1]);
+    halves[2 * b] = -128 * sum[0];
+    halves[2 * b + 1] = -128 * sum[1];
   }
 }
 

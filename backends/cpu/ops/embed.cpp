@@ -1,5 +1,5 @@
 #include "backends/cpu/ops/impls.h"
-#include "backends/cpu/ops/weights.h"
+#include "backends/cpu/ops/matmul.h"
 #include "runtime/ops/step_state.h"
 
 namespace strata::cpu {

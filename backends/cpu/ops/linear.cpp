@@ -1,5 +1,5 @@
 #include "backends/cpu/ops/impls.h"
-#include "backends/cpu/ops/weights.h"
+#include "backends/cpu/ops/matmul.h"
 
 namespace strata::cpu {
 namespace {
@@ -9,10 +9,10 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const TensorView& w = operands.in[1];
   LinearTask task = matmul_task(operands, w.data, w.rows());
   task.bias = operands.in[2].as<const float>();
-  const bool int8 = op.desc.in[0].layout == Layout::quantized;
+  const MatmulPath path = matmul_path(op.desc.in[0].layout);
   cpu.pool().run([&](int thread, int threads) {
     const Share share = share_of(task.n, kPanelRows, thread, threads);
-    run_matmul_share(cpu, task, int8, share, workspace, thread, threads);
+    run_matmul_share(cpu, task, path, share, workspace, thread, threads);
   });
 }
 

@@ -1,5 +1,5 @@
 #include "backends/cpu/ops/impls.h"
-#include "backends/cpu/ops/weights.h"
+#include "backends/cpu/ops/matmul.h"
 
 namespace strata::cpu {
 namespace {
@@ -17,7 +17,7 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const auto* order = operands.in[3].as<const std::int32_t>();
   const std::int64_t n = w.shape[1];
   const std::size_t stride = expert_bytes(w);
-  const bool int8 = op.desc.in[0].layout == Layout::quantized;
+  const MatmulPath path = matmul_path(op.desc.in[0].layout);
   // One fork for all experts: each thread does its rows of every expert that has routes.
   cpu.pool().run([&](int thread, int threads) {
     const Share share = share_of(n, kPanelRows, thread, threads);
@@ -26,7 +26,7 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
       task.rows = offsets[e + 1] - offsets[e];
       task.routes = order + offsets[e];
       task.routes_per_x = attributes.shared_input ? attributes.used : 1;
-      run_matmul_share(cpu, task, int8, share, workspace, thread, threads);
+      run_matmul_share(cpu, task, path, share, workspace, thread, threads);
     }
   });
 }

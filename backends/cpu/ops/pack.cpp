@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "backends/cpu/ops/impls.h"
-#include "backends/cpu/ops/weights.h"
+#include "backends/cpu/ops/matmul.h"
 
 namespace strata::cpu {
 namespace {
@@ -27,7 +27,7 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
-  return has_int8_path(op.in[0].dtype) && op.in[0].layout == Layout::rows &&
+  return preferred_path(op.in[0].dtype) == MatmulPath::int8 && op.in[0].layout == Layout::rows &&
          op.out[0].layout == Layout::panels16 && op.out[0].dtype == op.in[0].dtype;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "backends/cpu/cpu_device.h"
 #include "runtime/ops/op_impl.h"
 
@@ -10,19 +12,27 @@ namespace strata::cpu {
 /// Any dtype that can hold weights.
 bool is_weight_dtype(DType dtype);
 
-/// Q8_0 and Q4_0: multiplied as integers with quantized activations, packed or not.
-bool has_int8_path(DType dtype);
+/// How the layout of x says that it is multiplied.
+enum class MatmulPath : std::uint8_t {
+  f32,   ///< x f32, w any dtype in the file's rows: dequantized, f32 FMA
+  bf16,  ///< x rounded, w BF16 in the file's rows: products of bf16, sums in f32
+  int8,  ///< x quantized, w blocks in panels (or rows, packed panel by panel): integer products
+};
+MatmulPath matmul_path(Layout x);
+
+/// The path that weights of a dtype take: one arithmetic per dtype, whatever the batch.
+MatmulPath preferred_path(DType weight);
 
 bool matmul_supports(const OpDesc& op);
 
 /// Kernel, workspace and wishes, for `run` as the op's run function.
 PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run);
 
-/// The task of w's matrix at `w` (n, k), without bias and routes.
+/// The task of w's matrix at `w` (n, k), without bias, residual and routes.
 LinearTask matmul_task(const Operands& operands, const std::byte* w, std::int64_t n);
 
 /// Computes rows share [begin, end) of w on thread `thread` of `threads`.
-void run_matmul_share(CpuStream& stream, const LinearTask& task, bool int8, Share share,
+void run_matmul_share(CpuStream& stream, const LinearTask& task, MatmulPath path, Share share,
                       Workspace workspace, int thread, int threads);
 
 }  // namespace strata::cpu

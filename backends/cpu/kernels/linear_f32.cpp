@@ -71,7 +71,8 @@ static void run_token_tile(const LinearTask& task, const float* const* w, std::i
 
 // Rows [begin, end) of w, all rows of x (f32). `scratch` holds kScratchRows rows of k floats, k
 // rounded up to 16; unused for F32.
-void linear_f32(const LinearTask& task, std::int64_t begin, std::int64_t end, float* scratch) {
+void linear_f32(const LinearTask& task, std::int64_t begin, std::int64_t end, std::byte* scratch) {
+  auto* floats = reinterpret_cast<float*>(scratch);
   const std::int64_t scratch_stride = (task.k + kWide - 1) / kWide * kWide;
   for (std::int64_t row = begin; row < end; row += kScratchRows) {
     const std::int64_t count = end - row < kScratchRows ? end - row : kScratchRows;
@@ -80,8 +81,8 @@ void linear_f32(const LinearTask& task, std::int64_t begin, std::int64_t end, fl
       const std::byte* stored = task.w + (row + r) * task.w_stride;
       w[r] = reinterpret_cast<const float*>(stored);
       if (task.w_dtype == DType::F32) continue;
-      dequantize_row(task.w_dtype, stored, task.k, scratch + r * scratch_stride);
-      w[r] = scratch + r * scratch_stride;
+      dequantize_row(task.w_dtype, stored, task.k, floats + r * scratch_stride);
+      w[r] = floats + r * scratch_stride;
     }
     std::int64_t token = 0;
     for (; token + kTileTokens <= task.rows; token += kTileTokens)

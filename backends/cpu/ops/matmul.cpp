@@ -1,0 +1,120 @@
+#include "backends/cpu/ops/matmul.h"
+
+#include <algorithm>
+
+namespace strata::cpu {
+namespace {
+
+constexpr std::size_t kAlign = 64;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+// Scratch of one thread: rows of w as f32, or panels of w made ready for many tokens.
+std::size_t scratch_bytes(const OpDesc& op) {
+  const DType dtype = op.in[1].dtype;
+  const std::int64_t k = op.in[1].shape.columns();
+  switch (matmul_path(op.in[0].layout)) {
+    case MatmulPath::f32:
+      if (dtype == DType::F32) return 0;
+      return static_cast<std::size_t>(kScratchRows) *
+             aligned(static_cast<std::size_t>(k) * sizeof(float));
+    case MatmulPath::bf16:
+      return 0;
+    case MatmulPath::int8:
+      break;
+  }
+  return aligned(static_cast<std::size_t>(kPanelRows) * row_bytes(dtype, k));
+}
+
+std::string_view kernel_name(const OpDesc& op) {
+  switch (matmul_path(op.in[0].layout)) {
+    case MatmulPath::f32:
+      return op.in[1].dtype == DType::F32 ? "f32" : "dequantize + f32";
+    case MatmulPath::bf16:
+      return "bf16";
+    case MatmulPath::int8:
+      break;
+  }
+  return op.in[1].layout == Layout::panels16 ? "int8 panels" : "int8 rows";
+}
+
+Layout wanted_x(MatmulPath path) {
+  return path == MatmulPath::int8   ? Layout::quantized
+         : path == MatmulPath::bf16 ? Layout::rounded
+                                    : Layout::rows;
+}
+
+}  // namespace
+
+bool is_weight_dtype(DType dtype) { return dtype != DType::I8 && dtype != DType::I32; }
+
+MatmulPath matmul_path(Layout x) {
+  return x == Layout::quantized ? MatmulPath::int8
+         : x == Layout::rounded ? MatmulPath::bf16
+                                : MatmulPath::f32;
+}
+
+MatmulPath preferred_path(DType weight) {
+  return weight == DType::Q8_0 || weight == DType::Q4_0 ? MatmulPath::int8 : MatmulPath::f32;
+}
+
+bool matmul_supports(const OpDesc& op) {
+  const TensorDesc& x = op.in[0];
+  const TensorDesc& w = op.in[1];
+  if (op.out[0].dtype != DType::F32 || op.out[0].layout != Layout::rows) return false;
+  if (!is_weight_dtype(w.dtype) || x.dtype != activation_dtype(x.layout)) return false;
+  const MatmulPath path = matmul_path(x.layout);
+  if (w.layout != Layout::rows && (w.layout != Layout::panels16 || path != MatmulPath::int8))
+    return false;
+  return path == MatmulPath::f32 || path == preferred_path(w.dtype);
+}
+
+PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run) {
+  PreparedOp prepared;
+  prepared.desc = op;
+  prepared.run = run;
+  prepared.kernel = kernel_name(op);
+  const auto threads = static_cast<std::size_t>(static_cast<CpuDevice&>(device).pool().size());
+  prepared.workspace_bytes = threads * scratch_bytes(op);
+  const MatmulPath path = preferred_path(op.in[1].dtype);
+  prepared.wanted[0] = wanted_x(path);
+  if (path == MatmulPath::int8) prepared.wanted[1] = Layout::panels16;
+  return prepared;
+}
+
+LinearTask matmul_task(const Operands& operands, const std::byte* w, std::int64_t n) {
+  const TensorView& x = operands.in[0];
+  const TensorView& weight = operands.in[1];
+  const TensorView& out = operands.out[0];
+  LinearTask task{};
+  task.x = x.data;
+  task.x_stride = x.row_stride;
+  task.w = w;
+  task.w_stride = weight.row_stride;
+  task.w_dtype = weight.dtype;
+  task.w_panels = weight.layout == Layout::panels16;
+  task.n = n;
+  task.k = weight.columns();
+  task.out = out.as<float>();
+  task.out_stride = out.row_stride;
+  task.rows = out.rows();
+  return task;
+}
+
+void run_matmul_share(CpuStream& stream, const LinearTask& task, MatmulPath path, Share share,
+                      Workspace workspace, int thread, int threads) {
+  if (share.begin >= share.end || task.rows == 0) return;
+  const std::size_t each = workspace.size() / static_cast<std::size_t>(threads);
+  std::byte* scratch = workspace.data() + each * static_cast<std::size_t>(thread);
+  const Kernels& kernels = stream.kernels();
+  switch (path) {
+    case MatmulPath::f32:
+      return kernels.linear_f32(task, share.begin, share.end, scratch);
+    case MatmulPath::bf16:
+      return kernels.linear_bf16(task, share.begin, share.end, scratch);
+    case MatmulPath::int8:
+      return kernels.linear_int8(task, share.begin, share.end, scratch);
+  }
+}
+
+}  // namespace strata::cpu
