@@ -5,15 +5,10 @@ namespace strata::cpu {
 namespace {
 
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
-  auto& cpu = static_cast<CpuStream&>(stream);
-  const TensorView& w = operands.in[1];
-  LinearTask task = matmul_task(operands, w.data, w.rows());
-  task.bias = operands.in[2].as<const float>();
-  const MatmulPath path = matmul_path(op.desc.in[0].layout);
-  cpu.pool().run([&](int thread, int threads) {
-    const Share share = share_of(task.n, kPanelRows, thread, threads);
-    run_matmul_share(cpu, task, path, share, workspace, thread, threads);
-  });
+  Matmul matmul{matmul_task(operands.in[0], operands.in[1], operands.out[0]),
+                matmul_path(op.desc.in[0].layout)};
+  matmul.task.bias = operands.in[2].as<const float>();
+  run_matmuls(static_cast<CpuStream&>(stream), {&matmul, 1}, matmul.task.rows, workspace);
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {

@@ -10,10 +10,10 @@ constexpr std::size_t kAlign = 64;
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 // Scratch of one thread: rows of w as f32, or panels of w made ready for many tokens.
-std::size_t scratch_bytes(const OpDesc& op) {
-  const DType dtype = op.in[1].dtype;
-  const std::int64_t k = op.in[1].shape.columns();
-  switch (matmul_path(op.in[0].layout)) {
+std::size_t scratch_bytes(const TensorDesc& x, const TensorDesc& w) {
+  const DType dtype = w.dtype;
+  const std::int64_t k = w.shape.columns();
+  switch (matmul_path(x.layout)) {
     case MatmulPath::f32:
       if (dtype == DType::F32) return 0;
       return static_cast<std::size_t>(kScratchRows) *
@@ -74,47 +74,32 @@ PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run) {
   prepared.desc = op;
   prepared.run = run;
   prepared.kernel = kernel_name(op);
-  const auto threads = static_cast<std::size_t>(static_cast<CpuDevice&>(device).pool().size());
-  prepared.workspace_bytes = threads * scratch_bytes(op);
+  prepared.workspace_bytes = matmul_workspace_bytes(device, op.in[0], op.in[1]);
   const MatmulPath path = preferred_path(op.in[1].dtype);
   prepared.wanted[0] = wanted_x(path);
   if (path == MatmulPath::int8) prepared.wanted[1] = Layout::panels16;
   return prepared;
 }
 
-LinearTask matmul_task(const Operands& operands, const std::byte* w, std::int64_t n) {
-  const TensorView& x = operands.in[0];
-  const TensorView& weight = operands.in[1];
-  const TensorView& out = operands.out[0];
+std::size_t matmul_workspace_bytes(Device& device, const TensorDesc& x, const TensorDesc& w) {
+  const int threads = static_cast<CpuDevice&>(device).pool().size();
+  return static_cast<std::size_t>(threads) * scratch_bytes(x, w);
+}
+
+LinearTask matmul_task(const TensorView& x, const TensorView& w, const TensorView& out) {
   LinearTask task{};
   task.x = x.data;
   task.x_stride = x.row_stride;
-  task.w = w;
-  task.w_stride = weight.row_stride;
-  task.w_dtype = weight.dtype;
-  task.w_panels = weight.layout == Layout::panels16;
-  task.n = n;
-  task.k = weight.columns();
+  task.w = w.data;
+  task.w_stride = w.row_stride;
+  task.w_dtype = w.dtype;
+  task.w_panels = w.layout == Layout::panels16;
+  task.n = w.rows();
+  task.k = w.columns();
   task.out = out.as<float>();
   task.out_stride = out.row_stride;
   task.rows = out.rows();
   return task;
-}
-
-void run_matmul_share(CpuStream& stream, const LinearTask& task, MatmulPath path, Share share,
-                      Workspace workspace, int thread, int threads) {
-  if (share.begin >= share.end || task.rows == 0) return;
-  const std::size_t each = workspace.size() / static_cast<std::size_t>(threads);
-  std::byte* scratch = workspace.data() + each * static_cast<std::size_t>(thread);
-  const Kernels& kernels = stream.kernels();
-  switch (path) {
-    case MatmulPath::f32:
-      return kernels.linear_f32(task, share.begin, share.end, scratch);
-    case MatmulPath::bf16:
-      return kernels.linear_bf16(task, share.begin, share.end, scratch);
-    case MatmulPath::int8:
-      return kernels.linear_int8(task, share.begin, share.end, scratch);
-  }
 }
 
 }  // namespace strata::cpu

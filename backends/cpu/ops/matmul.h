@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "backends/cpu/cpu_device.h"
 #include "runtime/ops/op_impl.h"
@@ -28,11 +29,24 @@ bool matmul_supports(const OpDesc& op);
 /// Kernel, workspace and wishes, for `run` as the op's run function.
 PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run);
 
-/// The task of w's matrix at `w` (n, k), without bias, residual and routes.
-LinearTask matmul_task(const Operands& operands, const std::byte* w, std::int64_t n);
+/// Workspace for run_matmuls when its matmuls read `x` and weights such as `w`; of several, the
+/// largest is wanted.
+std::size_t matmul_workspace_bytes(Device& device, const TensorDesc& x, const TensorDesc& w);
 
-/// Computes rows share [begin, end) of w on thread `thread` of `threads`.
-void run_matmul_share(CpuStream& stream, const LinearTask& task, MatmulPath path, Share share,
-                      Workspace workspace, int thread, int threads);
+/// The task out = x * w^T, without bias, residual, gate and routes.
+LinearTask matmul_task(const TensorView& x, const TensorView& w, const TensorView& out);
+
+/// A matmul of a region.
+struct Matmul {
+  LinearTask task;
+  MatmulPath path;
+};
+
+/// Computes all `matmuls` in one parallel region: they read nothing that another of them writes.
+/// The rows of every w are divided over the threads in the same way at each call, by bytes of
+/// weights; who is done early helps the others, which the results do not show. `tokens` of the step
+/// decides how many threads take part. Allocates nothing.
+void run_matmuls(CpuStream& stream, std::span<const Matmul> matmuls, std::int64_t tokens,
+                 Workspace workspace);
 
 }  // namespace strata::cpu
