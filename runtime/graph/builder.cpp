@@ -90,7 +90,7 @@ Value GraphBuilder::rms_norm(Value x, Value w, float eps) {
 }
 
 Value GraphBuilder::linear(Value x, Value w, Value bias) {
-  return append(Linear{}, {x, w, bias}, {}, rows_of(x))[0];
+  return append(Linear{}, {x, w, bias, {}}, {}, rows_of(x))[0];
 }
 
 Value GraphBuilder::rope(Value x, Value inv_freq, const Rope& attributes) {

@@ -8,20 +8,11 @@
 
 namespace strata {
 
-/// What the planner may do with weights.
+/// What the planner may do.
 struct PlanOptions {
   bool pack_weights = true;  ///< false: compute every weight from the file's own layout
+  bool fuse = true;          ///< false: primitives only (tests; the bits are the same)
 };
-
-inline constexpr int kMaxOperands = 4;
-static_assert(
-    [] {
-      for (const OpInfo& op : kOps)
-        if (op.inputs > kMaxOperands || op.inouts > kMaxOperands || op.outputs > kMaxOperands)
-          return false;
-      return true;
-    }(),
-    "an op of ops.def has more operands than the executor's tables hold");
 
 /// A node with its kernel resolved. Operands are indices into Plan::values; -1 = absent.
 struct PlannedNode {

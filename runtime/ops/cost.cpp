@@ -32,32 +32,62 @@ OpCost attention_cost(const OpDesc& op, const Attention& a, std::int64_t kv_toke
           4 * product(tokens, context, std::int64_t{a.heads} * a.head_dim)};
 }
 
-OpCost experts_cost(const OpDesc& op) {
-  const Shape& w = op.in[1].shape;
-  const std::int64_t routes = op.out[0].shape.rows();
-  const std::int64_t touched = routes < w[0] ? routes : w[0];
-  const std::uint64_t weights =
-      byte_size(op.in[1]) / static_cast<std::uint64_t>(w[0]) * static_cast<std::uint64_t>(touched);
-  return {weights + byte_size(op.in[0]), bytes_of(op.out), 2 * product(routes, w[1], w[2])};
+// Of a matrix per expert only those with routes are read.
+std::uint64_t touched_bytes(const TensorDesc& w, std::int64_t routes) {
+  if (w.shape.rank < 3 || routes >= w.shape[0]) return byte_size(w);
+  return byte_size(w) / static_cast<std::uint64_t>(w.shape[0]) * static_cast<std::uint64_t>(routes);
+}
+
+OpCost matmul_cost(const OpDesc& op) {
+  OpCost cost{bytes_of(op.in), bytes_of(op.out), 0};
+  for (const MatmulWeight& m : matmul_weights(op.kind())) {
+    const TensorDesc& w = op.in[static_cast<std::size_t>(m.weight)];
+    if (w.shape.rank == 0) continue;
+    const TensorDesc& out = op.out[static_cast<std::size_t>(m.out)];
+    cost.bytes_read -= byte_size(w) - touched_bytes(w, out.shape.rows());
+    cost.flops += 2 * product(out.shape.rows(), out.shape.columns(), w.shape.columns());
+  }
+  return cost;
 }
 
 }  // namespace
+
+std::span<const MatmulWeight> matmul_weights(OpKind kind) {
+  static constexpr MatmulWeight kLinear[] = {{1, 0, 2, 3}};
+  static constexpr MatmulWeight kGroup[] = {{1, 0, 4, -1}, {2, 1, 5, -1}, {3, 2, 6, -1}};
+  static constexpr MatmulWeight kGated[] = {{1, 0, -1, -1}, {2, 0, -1, -1}};
+  static constexpr MatmulWeight kExperts[] = {{1, 0, -1, -1}};
+  switch (kind) {
+    case OpKind::Linear:
+      return kLinear;
+    case OpKind::LinearGroup:
+      return kGroup;
+    case OpKind::LinearGated:
+    case OpKind::LinearExpertsGated:
+      return kGated;
+    case OpKind::LinearExperts:
+      return kExperts;
+    default:
+      return {};
+  }
+}
 
 OpCost op_cost(const OpDesc& op, std::int64_t kv_tokens) {
   if (op.kind() == OpKind::Embed || op.kind() == OpKind::GatherRows) return rows_only(op);
   if (const auto* a = std::get_if<Attention>(&op.attributes))
     return attention_cost(op, *a, kv_tokens);
-  if (op.kind() == OpKind::LinearExperts) return experts_cost(op);
+  if (!matmul_weights(op.kind()).empty()) return matmul_cost(op);
   if (op.kind() == OpKind::KvAppend) {
     const std::uint64_t in = byte_size(op.in[0]) + byte_size(op.in[1]);
     return {in, in, 0};
   }
+  if (op.kind() == OpKind::RopeAppend) {
+    const std::uint64_t kv = byte_size(op.in[1]) + byte_size(op.in[2]);
+    return {byte_size(op.in[0]) + kv, byte_size(op.out[0]) + kv,
+            static_cast<std::uint64_t>(op.out[0].shape.elements())};
+  }
   OpCost cost{bytes_of(op.in), bytes_of(op.out), 0};
-  if (op.kind() == OpKind::Linear)
-    cost.flops =
-        2 * product(op.in[0].shape.rows(), op.in[1].shape.rows(), op.in[1].shape.columns());
-  else if (!op.out.empty())
-    cost.flops = static_cast<std::uint64_t>(op.out[0].shape.elements());
+  if (!op.out.empty()) cost.flops = static_cast<std::uint64_t>(op.out[0].shape.elements());
   return cost;
 }
 

@@ -36,34 +36,61 @@ Outputs infer(const RmsNorm&, Descs in) {
   return {in[0]};
 }
 
-Outputs infer(const Quantize&, Descs in) {
-  return {{DType::I8, Layout::quantized, in[0].shape}};
+Outputs infer(const Quantize&, Descs in) { return {{DType::I8, Layout::quantized, in[0].shape}}; }
+
+// x (rows, k) times w (n, k), plus a bias that may be absent.
+TensorDesc product(std::string_view op, const TensorDesc& x, const TensorDesc& w,
+                   const TensorDesc& bias) {
+  expect(x.shape.columns() == w.shape.columns(), op, "columns of x", x.shape.columns(),
+         w.shape.columns());
+  if (bias.shape.rank > 0)
+    expect(bias.shape.elements() == w.shape.rows(), op, "elements of bias", bias.shape.elements(),
+           w.shape.rows());
+  return f32(x.shape.rows(), w.shape.rows());
 }
 
 Outputs infer(const Linear&, Descs in) {
-  expect(in[0].shape.columns() == in[1].shape.columns(), "linear", "columns of x",
-         in[0].shape.columns(), in[1].shape.columns());
-  if (in[2].shape.rank > 0)
-    expect(in[2].shape.elements() == in[1].shape.rows(), "linear", "elements of bias",
-           in[2].shape.elements(), in[1].shape.rows());
-  return {f32(in[0].shape.rows(), in[1].shape.rows())};
+  const TensorDesc out = product("linear", in[0], in[1], in[2]);
+  if (in[3].shape.rank > 0)
+    expect(in[3].shape.columns() == out.shape.columns(), "linear", "columns of residual",
+           in[3].shape.columns(), out.shape.columns());
+  return {out};
+}
+
+void expect_heads(const Rope& op, std::string_view name, const TensorDesc& x,
+                  const TensorDesc& inv_freq) {
+  expect(op.head_dim > 0 && x.shape.columns() % op.head_dim == 0, name, "columns modulo head_dim",
+         op.head_dim > 0 ? x.shape.columns() % op.head_dim : 0, 0);
+  expect(op.rot_dim % 2 == 0 && op.rot_dim <= op.head_dim, name, "rot_dim", op.rot_dim,
+         op.head_dim);
+  expect(inv_freq.shape.elements() * 2 == op.rot_dim, name, "inverse frequencies",
+         inv_freq.shape.elements(), op.rot_dim / 2);
 }
 
 Outputs infer(const Rope& op, Descs in) {
-  expect(op.head_dim > 0 && in[0].shape.columns() % op.head_dim == 0, "rope",
-         "columns modulo head_dim", op.head_dim > 0 ? in[0].shape.columns() % op.head_dim : 0, 0);
-  expect(op.rot_dim % 2 == 0 && op.rot_dim <= op.head_dim, "rope", "rot_dim", op.rot_dim,
-         op.head_dim);
-  expect(in[1].shape.elements() * 2 == op.rot_dim, "rope", "inverse frequencies",
-         in[1].shape.elements(), op.rot_dim / 2);
+  expect_heads(op, "rope", in[0], in[1]);
   return {in[0]};
 }
 
+void expect_width(std::string_view op, const TensorDesc& k, const TensorDesc& v,
+                  std::int64_t width) {
+  expect(k.shape.columns() == width, op, "columns of k", k.shape.columns(), width);
+  expect(v.shape.columns() == width, op, "columns of v", v.shape.columns(), width);
+}
+
 Outputs infer(const KvAppend& op, Descs in) {
-  const std::int64_t width = std::int64_t{op.kv_heads} * op.head_dim;
-  expect(in[0].shape.columns() == width, "kv_append", "columns of k", in[0].shape.columns(), width);
-  expect(in[1].shape.columns() == width, "kv_append", "columns of v", in[1].shape.columns(), width);
+  expect_width("kv_append", in[0], in[1], std::int64_t{op.kv_heads} * op.head_dim);
   return {};
+}
+
+Outputs infer(const RopeAppend& op, Descs in) {
+  expect_heads(op.rope, "rope_append", in[0], in[5]);
+  expect_width("rope_append", in[1], in[2], std::int64_t{op.kv_heads} * op.rope.head_dim);
+  for (const TensorDesc& norm : {in[3], in[4]})
+    if (norm.shape.rank > 0)
+      expect(norm.shape.elements() == op.rope.head_dim, "rope_append", "elements of a norm",
+             norm.shape.elements(), op.rope.head_dim);
+  return {in[0]};
 }
 
 Outputs infer(const Attention& op, Descs in) {
@@ -97,14 +124,37 @@ Outputs infer(const MoeSort& op, Descs in) {
           {DType::I32, Layout::rows, {routes, 1}}};
 }
 
+Outputs infer(const LinearGroup&, Descs in) {
+  Outputs out;
+  for (std::size_t i = 0; i < 3; ++i)
+    out.push_back(in[1 + i].shape.rank > 0 ? product("linear_group", in[0], in[1 + i], in[4 + i])
+                                           : TensorDesc{});
+  return out;
+}
+
+Outputs infer(const LinearGated&, Descs in) {
+  if (in[1] != in[2]) mismatch("linear_gated", "w_gate and w_up differ");
+  return {product("linear_gated", in[0], in[1], {})};
+}
+
+TensorDesc experts_product(std::string_view op, const TensorDesc& x, const TensorDesc& w,
+                           std::int64_t routes, std::int64_t routes_per_x) {
+  expect(w.shape.rank == 3, op, "rank of w", w.shape.rank, 3);
+  expect(x.shape.columns() == w.shape[2], op, "columns of x", x.shape.columns(), w.shape[2]);
+  expect(x.shape.rows() == routes / routes_per_x, op, "rows of x", x.shape.rows(),
+         routes / routes_per_x);
+  return f32(routes, w.shape[1]);
+}
+
 Outputs infer(const LinearExperts& op, Descs in) {
-  expect(in[1].shape.rank == 3, "linear_experts", "rank of w", in[1].shape.rank, 3);
-  expect(in[0].shape.columns() == in[1].shape[2], "linear_experts", "columns of x",
-         in[0].shape.columns(), in[1].shape[2]);
-  const std::int64_t routes = in[3].shape.elements();
-  const std::int64_t want = op.shared_input ? routes / op.used : routes;
-  expect(in[0].shape.rows() == want, "linear_experts", "rows of x", in[0].shape.rows(), want);
-  return {f32(routes, in[1].shape[1])};
+  return {experts_product("linear_experts", in[0], in[1], in[3].shape.elements(),
+                          op.shared_input ? op.used : 1)};
+}
+
+Outputs infer(const LinearExpertsGated& op, Descs in) {
+  if (in[1] != in[2]) mismatch("linear_experts_gated", "w_gate and w_up differ");
+  return {experts_product("linear_experts_gated", in[0], in[1], in[4].shape.elements(),
+                          op.shared_input ? op.used : 1)};
 }
 
 Outputs infer(const MoeCombine& op, Descs in) {

@@ -33,7 +33,7 @@ struct PreparedOp {
   std::size_t workspace_bytes = 0;
   /// Wanted layout of each input. A weight is packed, an activation quantized, to match; prepare is
   /// then called again with desc.in as wanted.
-  std::array<Layout, 4> wanted{};
+  std::array<Layout, kMaxOperands> wanted{};
   std::shared_ptr<const void> state;  ///< backend's own: pipelines, tables
 };
 
@@ -45,6 +45,9 @@ struct OpImpl {
   /// Plan time: kernel, tiles, workspace, wanted layouts. May throw.
   PreparedOp (*prepare)(Device&, const OpDesc&) = nullptr;
 };
+
+/// The visible line of a backend that lacks a fused op: its slot in the table stays empty.
+#define STRATA_UNSUPPORTED(name) const ::strata::OpImpl name##_impl{nullptr, nullptr};
 
 /// One OpImpl per OpKind; `supports` null = the backend lacks the op.
 struct OpTable {

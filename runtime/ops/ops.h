@@ -33,9 +33,11 @@ struct RmsNorm {
 /// Layout::rounded: bf16, to nearest even.
 struct Quantize {};
 
-/// out (rows, n) = x (rows, k) times w (n, k) transposed, plus bias (n) where there is one.
-/// in: x f32, quantized or rounded, w any dtype in the layout that `prepare` wanted, bias f32 or an empty
-/// view. w may be a row block: then out and bias are the matching columns.
+/// out (rows, n) = x (rows, k) times w (n, k) transposed, plus bias (n) and residual (rows, n)
+/// where there are such: y + bias + residual, each addition rounded on its own, in this order. in:
+/// x f32, quantized or rounded, w any dtype in the layout that `prepare` wanted, bias and residual
+/// f32 or an empty view. w may be a row block: then out, bias and residual are the matching
+/// columns.
 struct Linear {};
 
 enum class RopeStyle : std::uint8_t {
@@ -114,6 +116,35 @@ struct GatherRows {};
 /// out: w in another layout. in: w in Layout::rows. Run when weights are uploaded.
 struct Pack {};
 
+/// Fused ops give the bits of the ops that they stand for, which are written as their expansion.
+
+/// out = rope(rms_norm(q, q_norm)); kv_append(rope(rms_norm(k, k_norm)), v). The norms are over
+/// each head, with `eps`; an empty view of q_norm or k_norm is no norm. in: q (T, heads *
+/// head_dim), k (T, kv_heads * head_dim), v likewise, q_norm (head_dim), k_norm (head_dim),
+/// inv_freq, step. inout: k_pages, v_pages. out like q.
+struct RopeAppend {
+  Rope rope;
+  std::int32_t kv_heads = 0;
+  float eps = 0;
+};
+
+/// out[i] = linear(x, w[i], bias[i]) for two or three weights that read the same x.
+/// in: x, w0, w1, w2, bias0, bias1, bias2; w2 and the biases may be empty views. Weights may differ
+/// in dtype, n and row blocks; one that has no block in this launch is an empty view, as is its
+/// out.
+struct LinearGroup {};
+
+/// out = swiglu(linear(x, w_gate), linear(x, w_up)). in: x, w_gate (n, k), w_up (n, k), of one
+/// dtype and layout. Row blocks cut both at the same rows.
+struct LinearGated {};
+
+/// out = swiglu(linear_experts(x, w_gate), linear_experts(x, w_up)).
+/// in: x, w_gate (experts, n, k), w_up (experts, n, k), offsets, order. out (T * used, n).
+struct LinearExpertsGated {
+  std::int32_t used = 0;
+  bool shared_input = false;
+};
+
 enum class OpKind : std::uint8_t {
 #define STRATA_OP(Type, name, inputs, inouts, outputs) Type,
 #include "runtime/ops/ops.def"
@@ -139,13 +170,40 @@ struct OpInfo {
   int inputs;
   int inouts;
   int outputs;
+  bool fused;  ///< a backend may lack it
 };
 
 inline constexpr OpInfo kOps[] = {
-#define STRATA_OP(Type, name, inputs, inouts, outputs) {#name, inputs, inouts, outputs},
+#define STRATA_OP(Type, name, inputs, inouts, outputs) {#name, inputs, inouts, outputs, false},
+#define STRATA_FUSED_OP(Type, name, inputs, inouts, outputs) {#name, inputs, inouts, outputs, true},
 #include "runtime/ops/ops.def"
 #undef STRATA_OP
 };
+
+/// Most operands of a kind that an op has.
+inline constexpr int kMaxOperands = 8;
+static_assert(
+    [] {
+      for (const OpInfo& op : kOps)
+        if (op.inputs > kMaxOperands || op.inouts > kMaxOperands || op.outputs > kMaxOperands)
+          return false;
+      return true;
+    }(),
+    "an op of ops.def has more operands than kMaxOperands");
+
+/// A matrix that an op multiplies with: in[weight] (n, k), or (experts, n, k). `prepare` wants it
+/// in a layout, and it may arrive in row blocks, one launch each: out[out] and in[bias] and
+/// in[residual] are then the block's columns (-1: the op has no such operand).
+struct MatmulWeight {
+  int weight;
+  int out;
+  int bias;
+  int residual;
+};
+
+/// The matrices of an op, in order; none for what is no matmul. All that knows about weights of
+/// matmuls (layouts, row blocks, cost) asks here. Their x is in[0].
+std::span<const MatmulWeight> matmul_weights(OpKind kind);
 
 /// An op with the descriptions of its operands; shapes are capacities.
 struct OpDesc {

@@ -116,14 +116,6 @@ TEST(CpuDevice, ImportsHostMemoryWithoutOwningIt) {
   EXPECT_EQ(bytes[2], std::byte{3});
 }
 
-TEST(CpuDevice, HasEveryOp) {
-  cpu::CpuDevice device({1, nullptr});
-  for (const OpImpl& impl : device.ops().ops) {
-    EXPECT_NE(impl.supports, nullptr);
-    EXPECT_NE(impl.prepare, nullptr);
-  }
-}
-
 TEST(CpuStream, CopiesAndFillsBuffersOfAnySize) {
   cpu::CpuDevice device({3, nullptr});
   for (StreamRole role : {StreamRole::compute, StreamRole::upload, StreamRole::download}) {

@@ -137,6 +137,7 @@ PreparedOp run_op(Device& device, const OpAttributes& attributes, std::vector<Te
                   std::vector<TensorView> out) {
   OpDesc desc;
   desc.attributes = attributes;
+  in.resize(static_cast<std::size_t>(desc.info().inputs));  // optional operands at the end
   for (const TensorView& view : in) desc.in.push_back(desc_of(view));
   for (const TensorView& view : out) desc.out.push_back(desc_of(view));
   const OpImpl& impl = device.ops()[desc.kind()];

@@ -8,12 +8,16 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   Matmul matmul{matmul_task(operands.in[0], operands.in[1], operands.out[0]),
                 matmul_path(op.desc.in[0].layout)};
   matmul.task.bias = operands.in[2].as<const float>();
+  matmul.task.residual = operands.in[3].data;
+  matmul.task.residual_stride = operands.in[3].row_stride;
   run_matmuls(static_cast<CpuStream&>(stream), {&matmul, 1}, matmul.task.rows, workspace);
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
-  const TensorDesc& bias = op.in[2];
-  return matmul_supports(op) && (bias.shape.rank == 0 || bias.dtype == DType::F32);
+  for (const TensorDesc& added : {op.in[2], op.in[3]})
+    if (added.shape.rank > 0 && (added.dtype != DType::F32 || added.layout != Layout::rows))
+      return false;
+  return matmul_supports(op);
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) { return prepare_matmul(device, op, run); }
