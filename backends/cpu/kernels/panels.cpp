@@ -1,34 +1,61 @@
 #include "backends/cpu/kernels/panels.h"
 
+#include "backends/cpu/kernels/pack.h"
+
 namespace strata::cpu::STRATA_ISA {
 
-// One block of one row into its panel: the scale, then every group of four bytes.
-static inline void pack_block(const std::byte* from, std::byte* to, int row, int groups,
-                              std::uint32_t flip) {
-  __builtin_memcpy(to + 2 * row, from, 2);
-  for (int g = 0; g < groups; ++g) {
-    std::uint32_t four;
-    __builtin_memcpy(&four, from + 2 + 4 * g, 4);
-    four ^= flip;
-    __builtin_memcpy(to + kScaleBytes + g * kGroupBytes + 4 * row, &four, 4);
+static PackUnit* pack_unit(DType dtype) {
+  switch (dtype) {
+    case DType::Q8_0:
+      return pack_q8_0;
+    case DType::Q4_0:
+      return pack_q4_0;
+    case DType::Q4_1:
+      return pack_q4_1;
+    case DType::Q5_0:
+      return pack_q5_0;
+    case DType::Q5_1:
+      return pack_q5_1;
+    case DType::IQ4_NL:
+      return pack_iq4_nl;
+    case DType::MXFP4:
+      return pack_mxfp4;
+    case DType::Q2_K:
+      return pack_q2_k;
+    case DType::Q3_K:
+      return pack_q3_k;
+    case DType::Q4_K:
+      return pack_q4_k;
+    case DType::Q5_K:
+      return pack_q5_k;
+    case DType::Q6_K:
+      return pack_q6_k;
+    case DType::IQ4_XS:
+      return pack_iq4_xs;
+    case DType::F32:
+    case DType::F16:
+    case DType::BF16:
+    case DType::I8:
+    case DType::I32:
+      break;
   }
+  return nullptr;
 }
 
-// `live` <= 16 rows of Q8_0 or Q4_0 blocks at `rows` into one panel; zeros for the others.
+// What the padding rows are made of: no block is longer.
+static constexpr std::byte kZeroBlock[256] = {};
+
+// `live` <= 16 rows of blocks at `rows` into one panel; the others are packed as rows of zeros.
 void pack_panel(DType dtype, const std::byte* rows, std::int64_t row_stride, std::int64_t live,
                 std::int64_t columns, std::byte* panel) {
-  const bool q8 = dtype == DType::Q8_0;
-  const int groups = q8 ? kQ8Groups : kQ4Groups;
-  const std::uint32_t flip = q8 ? 0x80808080u : 0u;
-  const std::int64_t from_bytes = q8 ? 34 : 18;
-  const std::int64_t to_bytes = q8 ? kQ8BlockBytes : kQ4BlockBytes;
-  if (live < kRows)
-    __builtin_memset(panel, 0, static_cast<std::size_t>(panel_bytes(dtype, columns)));
-  for (std::int64_t r = 0; r < live; ++r) {
-    const std::byte* from = rows + r * row_stride;
-    std::byte* to = panel;
-    for (std::int64_t b = 0; b < columns / kBlock; ++b, from += from_bytes, to += to_bytes)
-      pack_block(from, to, static_cast<int>(r), groups, flip);
+  PackUnit* pack = pack_unit(dtype);
+  if (pack == nullptr) return;  // no block type: no op asks for it
+  const BlockSize block = block_size(dtype);
+  const std::byte* blocks[kRows];
+  for (int r = 0; r < kRows; ++r) blocks[r] = r < live ? rows + r * row_stride : kZeroBlock;
+  for (std::int64_t c = 0; c < columns; c += block.columns, panel += kRows * block.bytes) {
+    pack(blocks, panel);
+    for (std::int64_t r = 0; r < live; ++r) blocks[r] += block.bytes;
   }
 }
 

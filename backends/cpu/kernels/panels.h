@@ -2,11 +2,11 @@
 
 // Layout::panels16 and Layout::quantized, as every instruction set reads them.
 //
-// A panel is 16 rows of w, whole; the last one of a matrix is padded with zero rows. It takes
-// exactly the bytes of its 16 rows in the file. What the 16 rows have for the same columns lies
-// together, in column order, one unit after the other: a unit is one block of the dtype, 32 or 256
-// columns wide. Notation: [a][b][c] are nested arrays, outermost first; "vector" is 64 bytes,
-// [16 rows][4 bytes]; column group g of a 32-column block is its columns 4g .. 4g + 3.
+// A panel is 16 rows of w, whole; the last one of a matrix is padded with rows that are zero bytes
+// in the file. It takes exactly the bytes of its 16 rows in the file. What the 16 rows have for the
+// same columns lies together, in column order, one unit after the other: a unit is one block of the
+// dtype, 32 or 256 columns wide. Notation: [a][b][c] are nested arrays, outermost first; "vector"
+// is 64 bytes, [16 rows][4 bytes]; column group g of a 32-column block is its columns 4g .. 4g + 3.
 //
 // Quants of a 32-column block:
 //   bytes    8 vectors, one per group: the value + 128. Q8_0.
@@ -57,9 +57,22 @@ static constexpr int kQ4BlockBytes = kScaleBytes + kQ4Groups * kGroupBytes;
 static constexpr std::int32_t kQ8Offset = 128;
 static constexpr std::int32_t kQ4Offset = 8;
 
+// What one block of a dtype holds; units have the same columns. Not dtype_info(): isa.h says why.
+struct BlockSize {
+  std::int64_t columns;
+  std::int64_t bytes;
+};
+static constexpr BlockSize kBlockSizes[] = {
+#define STRATA_DTYPE(name, gguf_id, block_elements, block_bytes) {block_elements, block_bytes},
+#include "runtime/core/dtype.def"
+#undef STRATA_DTYPE
+};
+static constexpr BlockSize block_size(DType dtype) { return kBlockSizes[static_cast<int>(dtype)]; }
+
 // Bytes of a panel of `columns`.
 static inline std::int64_t panel_bytes(DType dtype, std::int64_t columns) {
-  return columns / kBlock * (dtype == DType::Q8_0 ? kQ8BlockBytes : kQ4BlockBytes);
+  const BlockSize block = block_size(dtype);
+  return columns / block.columns * block.bytes * kRows;
 }
 
 // A row of Layout::quantized.

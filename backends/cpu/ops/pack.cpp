@@ -27,7 +27,7 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
-  return preferred_path(op.in[0].dtype) == MatmulPath::int8 && op.in[0].layout == Layout::rows &&
+  return is_quantized(op.in[0].dtype) && op.in[0].layout == Layout::rows &&
          op.out[0].layout == Layout::panels16 && op.out[0].dtype == op.in[0].dtype;
 }
 
