@@ -7,33 +7,60 @@
 #include "backends/cpu/kernels/kernels.h"
 #include "runtime/core/error.h"
 
+#if defined(__aarch64__) && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace strata::cpu {
 
-namespace baseline {
-const Kernels& kernels();
-}
-#if defined(STRATA_CPU_X86)
-namespace avx2 {
-const Kernels& kernels();
-}
-namespace avx512 {
-const Kernels& kernels();
-}
-#endif
+// STRATA_CPU_VARIANTS is the list of instruction sets that CMakeLists.txt found the compiler to
+// know, best first: STRATA_VARIANT(avx2)STRATA_VARIANT(baseline).
+#define STRATA_VARIANT(name) \
+  namespace name {           \
+  const Kernels& kernels();  \
+  }
+STRATA_CPU_VARIANTS
+#undef STRATA_VARIANT
 
 namespace {
 
-#if defined(STRATA_CPU_X86)
-bool has_avx2() {
+#if defined(__x86_64__)
+
+bool cpu_runs_avx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
          __builtin_cpu_supports("f16c");
 }
 
-bool has_avx512() {
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vnni");
+bool cpu_runs_avx512() {
+  return cpu_runs_avx2() && __builtin_cpu_supports("avx512f") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
 }
+
+// Whether this CPU, and its operating system, run what the variant is compiled for.
+bool cpu_runs(std::string_view isa) {
+  if (isa == "avx512bf16") return cpu_runs_avx512() && __builtin_cpu_supports("avx512bf16");
+  if (isa == "avx512") return cpu_runs_avx512();
+  if (isa == "avxvnni") return cpu_runs_avx2() && __builtin_cpu_supports("avxvnni");
+  if (isa == "avx2") return cpu_runs_avx2();
+  return isa == "baseline";
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+bool cpu_runs(std::string_view isa) {
+  const bool dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  constexpr unsigned long matrices = HWCAP2_I8MM | HWCAP2_BF16;
+  if (isa == "neon_i8mm") return dotprod && (getauxval(AT_HWCAP2) & matrices) == matrices;
+  if (isa == "neon_dotprod") return dotprod;
+  return isa == "baseline";
+}
+
+#else
+
+bool cpu_runs(std::string_view isa) { return isa == "baseline"; }
+
 #endif
 
 std::string names(bool only_supported) {
@@ -49,13 +76,9 @@ std::string names(bool only_supported) {
 }  // namespace
 
 const IsaVariant* isa_variants(std::size_t* count) {
-  static const IsaVariant variants[] = {
-#if defined(STRATA_CPU_X86)
-      {"avx512", has_avx512(), avx512::kernels},
-      {"avx2", has_avx2(), avx2::kernels},
-#endif
-      {"baseline", true, baseline::kernels},
-  };
+#define STRATA_VARIANT(name) {#name, cpu_runs(#name), name::kernels},
+  static const IsaVariant variants[] = {STRATA_CPU_VARIANTS};
+#undef STRATA_VARIANT
   *count = std::size(variants);
   return variants;
 }

@@ -10,7 +10,7 @@ namespace strata::cpu {
 
 /// One ISA variant's functions, one member per line of kernels.def.
 struct Kernels {
-  const char* isa;  ///< "baseline", "avx2", "avx512"
+  const char* isa;  ///< "baseline", "avx2", "avx512bf16", "neon_i8mm"
   int lanes;        ///< f32 elements of a vector register
 #define STRATA_KERNEL(name, parameters) void(*name) parameters;
 #include "backends/cpu/kernels/kernels.def"
