@@ -68,4 +68,8 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
               fmt::format("there are: {}", names_present(options)));
 }
 
+Ceilings measure_ceilings(Device& device) {
+  return device.info().id.backend == BackendKind::cpu ? cpu::measure_ceilings(device) : Ceilings{};
+}
+
 }  // namespace strata

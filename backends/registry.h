@@ -28,4 +28,8 @@ std::vector<DeviceInfo> list_devices(const DeviceOptions& options);
 /// Error{usage} for a name that is none.
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options);
 
+/// What the device could at best do now, with all of its threads: takes under half a second and,
+/// for that time, memory that its caches do not hold. Nothing else may use the device meanwhile.
+Ceilings measure_ceilings(Device& device);
+
 }  // namespace strata

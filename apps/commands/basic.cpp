@@ -7,7 +7,6 @@
 #include "apps/cli/help.h"
 #include "apps/commands/commands.h"
 #include "backends/registry.h"
-#include "runtime/engine/measure.h"
 #include "runtime/engine/memory_text.h"
 
 namespace strata::apps {
@@ -52,6 +51,26 @@ int completion_command(const cli::Arguments& arguments, Console&) {
   return 0;
 }
 
+namespace {
+
+// A ceiling as JSON: null where there is none.
+nlohmann::ordered_json rate_json(double rate) {
+  return rate > 0 ? nlohmann::ordered_json(rate) : nlohmann::ordered_json();
+}
+
+std::string rates_text(const Ceilings& c) {
+  std::string text = fmt::format("read {:.1f} GB/s", c.read_bytes_per_second * 1e-9);
+  const auto add = [&](const char* name, double rate, const char* unit) {
+    if (rate > 0) text += fmt::format(", {} {:.2f} {}", name, rate * 1e-12, unit);
+  };
+  add("int8", c.int8_ops_per_second, "TOP/s");
+  add("bf16", c.bf16_flops_per_second, "TFLOP/s");
+  add("f32", c.f32_flops_per_second, "TFLOP/s");
+  return text;
+}
+
+}  // namespace
+
 int devices_command(const cli::Arguments& arguments, Console&) {
   const DeviceOptions options{static_cast<int>(arguments.integer(OptionId::threads))};
   nlohmann::ordered_json devices = nlohmann::ordered_json::array();
@@ -59,7 +78,7 @@ int devices_command(const cli::Arguments& arguments, Console&) {
   for (const DeviceInfo& info : list_devices(options)) {
     const std::unique_ptr<Device> device = open_device(to_string(info.id), options);
     const MemoryUse memory = device->memory();
-    const double bandwidth = measure_read_bandwidth(*device);
+    const Ceilings ceilings = measure_ceilings(*device);
     devices.push_back({{"id", to_string(info.id)},
                        {"name", info.name},
                        {"arch", info.arch},
@@ -68,10 +87,14 @@ int devices_command(const cli::Arguments& arguments, Console&) {
                        {"unified_memory", info.unified},
                        {"memory_bytes", memory.total},
                        {"free_bytes", memory.free},
-                       {"read_bytes_per_second", bandwidth}});
-    text += fmt::format("{:<8} {} ({}, {} threads)  memory {}, free {}  read {:.1f} GB/s\n",
-                        to_string(info.id), info.name, info.arch, info.compute_units,
-                        bytes_text(memory.total), bytes_text(memory.free), bandwidth * 1e-9);
+                       {"read_bytes_per_second", rate_json(ceilings.read_bytes_per_second)},
+                       {"int8_ops_per_second", rate_json(ceilings.int8_ops_per_second)},
+                       {"bf16_flops_per_second", rate_json(ceilings.bf16_flops_per_second)},
+                       {"f32_flops_per_second", rate_json(ceilings.f32_flops_per_second)}});
+    text +=
+        fmt::format("{:<8} {} ({}, {} threads)  memory {}, free {}\n{:<8} measured: {}\n",
+                    to_string(info.id), info.name, info.arch, info.compute_units,
+                    bytes_text(memory.total), bytes_text(memory.free), "", rates_text(ceilings));
   }
   nlohmann::ordered_json backends = nlohmann::ordered_json::array();
   for (const BackendStatus& status : backend_statuses()) {

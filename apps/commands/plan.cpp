@@ -4,7 +4,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/load.h"
-#include "runtime/engine/measure.h"
+#include "backends/registry.h"
 #include "runtime/engine/memory_text.h"
 
 namespace strata::apps {
@@ -54,7 +54,7 @@ struct Prediction {
 
 Prediction predict(const PlannedModel& planned, const Parts& parts) {
   Prediction p;
-  p.bandwidth = measure_read_bandwidth(*planned.device);
+  p.bandwidth = measure_ceilings(*planned.device).read_bytes_per_second;
   const double kv = static_cast<double>(KvCache::bytes_per_token(planned.model->config(),
                                                                  planned.options.programs.kv)) *
                     static_cast<double>(planned.options.context);

@@ -39,6 +39,14 @@ struct DeviceInfo {
   std::uint64_t max_view_bytes = 0;  ///< largest range that one operand may span; 0 = no limit
 };
 
+/// What a device could at best do, measured; 0 where its kernels have nothing of the kind.
+struct Ceilings {
+  double read_bytes_per_second = 0;  ///< of memory that no cache holds
+  double int8_ops_per_second = 0;    ///< a multiplication and an addition count as two
+  double bf16_flops_per_second = 0;
+  double f32_flops_per_second = 0;
+};
+
 /// Bytes of the device's memory.
 struct MemoryUse {
   std::uint64_t total = 0;
