@@ -18,11 +18,15 @@ void on_signal(int signal) {
 
 }  // namespace
 
-InterruptScope::InterruptScope(RequestHandle& handle) {
+InterruptScope::InterruptScope() {
   received.store(0);
-  current.store(&handle);
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+}
+
+InterruptScope::InterruptScope(RequestHandle& handle) : InterruptScope() {
+  current.store(&handle);
+  if (received.load() != 0) handle.cancel();  // it came in between
 }
 
 InterruptScope::~InterruptScope() {

@@ -56,7 +56,7 @@ std::vector<std::int64_t> read_integers(const OptionInfo& option, std::string_vi
 
 std::string read_choice(const OptionInfo& option, std::string_view subject, std::string_view text) {
   for (std::string_view choice : option.choices)
-    if (choice == text) return std::string(text);
+    if (same_word(choice, text)) return std::string(choice);
   refuse(option, subject,
          fmt::format("\"{}\" is not one of {}", text, fmt::join(option.choices, ", ")));
 }

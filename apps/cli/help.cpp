@@ -52,11 +52,18 @@ std::string wrap(std::string_view text) {
   return result;
 }
 
+// Choices that do not fit beside the names of their option stand in its description.
+bool has_many_choices(const OptionInfo& option) {
+  constexpr std::size_t kFew = 40;
+  return fmt::format("{}", fmt::join(option.choices, "|")).size() > kFew;
+}
+
 std::string spellings(const OptionInfo& option) {
   std::string left = fmt::format("{}", fmt::join(option.names, ", "));
   if (!option.off_names.empty()) left += fmt::format(", {}", fmt::join(option.off_names, ", "));
   if (option.kind == ValueKind::choice)
-    left += fmt::format(" {}", fmt::join(option.choices, "|"));
+    left += has_many_choices(option) ? std::string(" VALUE")
+                                     : fmt::format(" {}", fmt::join(option.choices, "|"));
   else if (option.kind != ValueKind::flag)
     left += fmt::format(" {}", option.metavar);
   return left;
@@ -64,6 +71,7 @@ std::string spellings(const OptionInfo& option) {
 
 std::string description(const OptionInfo& option) {
   std::string text(option.help);
+  if (has_many_choices(option)) text += fmt::format("; one of {}", fmt::join(option.choices, ", "));
   const bool plain_flag = option.kind == ValueKind::flag && option.off_names.empty();
   if (!option.standard.empty() && !plain_flag)
     text += fmt::format(" (default {})", option.standard);

@@ -20,6 +20,14 @@ constexpr std::uint32_t kLoadModel = bit(run) | bit(logits) | bit(perplexity);
 constexpr std::uint32_t kTakePrompt = kLoadModel | bit(tokenize);
 constexpr std::uint32_t kNeedModel = kTakePrompt | bit(inspect) | bit(plan);
 
+constexpr std::string_view kSyntheticShapes =
+#define STRATA_SYNTHETIC_SHAPE(name, ...) name " "
+#include "runtime/models/synthetic_shapes.def"
+#undef STRATA_SYNTHETIC_SHAPE
+    ;
+constexpr std::string_view kWeightTypes =
+    "F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS MXFP4";
+
 std::vector<std::string_view> split(std::string_view text) {
   std::vector<std::string_view> words;
   while (!text.empty()) {

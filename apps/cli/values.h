@@ -15,6 +15,9 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 /// A finite decimal number, the entire text, whatever the locale; empty for anything else.
 std::optional<double> parse_number(std::string_view text);
 
+/// Whether two words are the same but for capitals.
+bool same_word(std::string_view a, std::string_view b);
+
 /// 1, on, true, yes, enabled and their opposites, in any case; empty for anything else.
 std::optional<bool> parse_switch(std::string_view text);
 

@@ -177,8 +177,6 @@ void write_stats(const std::string& path, const Answer& answer, const PlannedMod
     throw Error(ErrorCode::io, path, "cannot be written", "--stats FILE names a writable file");
 }
 
-int exit_status(int signal) { return signal == 0 ? 0 : 128 + signal; }
-
 }  // namespace
 
 int run_command(const cli::Arguments& arguments, Console& console) {
