@@ -50,17 +50,9 @@ else()
                  HINT "apt-get install libgtest-dev libgmock-dev")
 endif()
 
-find_package(benchmark QUIET)
-strata_has_sources(bench_code bench *.cpp)
-if(NOT bench_code)
-  strata_feature(BENCH "the micro-benchmarks" AVAILABLE FALSE
-                 WHY "no benchmark program is in this tree yet" HINT "leave it at AUTO")
-elseif(NOT benchmark_FOUND)
-  strata_feature(BENCH "the micro-benchmarks" AVAILABLE FALSE WHY "Google Benchmark not found"
-                 HINT "apt-get install libbenchmark-dev")
-else()
-  strata_feature(BENCH "the micro-benchmarks" AVAILABLE TRUE
-                 WHY "Google Benchmark ${benchmark_VERSION}")
-endif()
+strata_has_sources(bench_code bench */*.cpp)
+strata_feature(BENCH "the micro-benchmarks" AVAILABLE ${bench_code}
+               WHY "programs that time kernels against the machine's ceilings"
+               HINT "leave it at AUTO")
 
 include(StrataTools)
