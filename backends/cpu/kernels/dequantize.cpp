@@ -5,17 +5,15 @@ namespace strata::cpu::STRATA_ISA {
 static void dequantize_f16(const std::byte* data, std::int64_t columns, float* out) {
   const std::uint8_t* from = bytes_of(data);
   std::int64_t c = 0;
-  for (; c + kWide <= columns; c += kWide) {
-    std::uint16_t halves[kWide];
-    __builtin_memcpy(halves, from + 2 * c, sizeof(halves));
-    store16(out + c, load16_f16(halves));
-  }
+  for (; c + kWide <= columns; c += kWide) store16(out + c, f32_of_f16(from + 2 * c));
   for (; c < columns; ++c) out[c] = f16_at(from + 2 * c);
 }
 
 static void dequantize_bf16(const std::byte* data, std::int64_t columns, float* out) {
   const std::uint8_t* from = bytes_of(data);
-  for (std::int64_t c = 0; c < columns; ++c) out[c] = bf16_value(u16_at(from + 2 * c));
+  std::int64_t c = 0;
+  for (; c + kWide <= columns; c += kWide) store16(out + c, f32_of_bf16(from + 2 * c));
+  for (; c < columns; ++c) out[c] = bf16_value(u16_at(from + 2 * c));
 }
 
 // `columns` elements, a multiple of the dtype's block, as f32.

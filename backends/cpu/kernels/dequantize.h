@@ -1,6 +1,6 @@
 #pragma once
 
-#include "backends/cpu/kernels/simd.h"
+#include "backends/cpu/kernels/bytes16.h"
 
 namespace strata::cpu::STRATA_ISA {
 
@@ -31,6 +31,14 @@ static inline std::uint16_t u16_at(const std::uint8_t* p) {
 }
 
 static inline float f16_at(const std::uint8_t* p) { return f16_value(u16_at(p)); }
+
+// 16 elements: scale * q, or scale * q - minimum, each operation rounded.
+static inline void put_scaled16(float* out, Bytes q, F32x16 scale) {
+  store16(out, mul16(scale, f32_of_s8(q)));
+}
+static inline void put_lowered16(float* out, Bytes q, F32x16 scale, F32x16 minimum) {
+  store16(out, sub16(mul16(scale, f32_of_s8(q)), minimum));
+}
 
 // The 16 values of a 4-bit index in IQ4_NL and IQ4_XS (ggml: kvalues_iq4nl).
 static constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,

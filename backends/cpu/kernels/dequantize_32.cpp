@@ -10,81 +10,73 @@ static std::uint32_t u32_at(const std::uint8_t* p) {
   return value;
 }
 
+// Elements 0 .. 15 and 16 .. 31, before any scale.
+struct Quants {
+  Bytes low, high;
+};
+static inline Quants nibbles_at(const std::uint8_t* p) {
+  const Bytes both = bytes_at(p);
+  return {both & 15, field(both, 4, 15)};
+}
+static inline Quants fives_at(const std::uint8_t* p, std::uint32_t fifth_bits) {
+  const Quants q = nibbles_at(p);
+  return {q.low | spread(fifth_bits, 16), q.high | spread(fifth_bits >> 16, 16)};
+}
+
+static inline void put_scaled(float* out, Quants q, float d) {
+  put_scaled16(out, q.low, set16(d));
+  put_scaled16(out + 16, q.high, set16(d));
+}
+static inline void put_raised(float* out, Quants q, float d, float m) {
+  store16(out, add16(mul16(set16(d), f32_of_s8(q.low)), set16(m)));
+  store16(out + 16, add16(mul16(set16(d), f32_of_s8(q.high)), set16(m)));
+}
+
 // d f16, nibbles: d * (q - 8)
 void dequantize_q4_0(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
   for (std::int64_t b = 0; b < blocks; ++b, p += 18, out += 32) {
-    const float d = f16_at(p);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>((p[2 + i] & 15) - 8);
-      out[i + 16] = d * static_cast<float>((p[2 + i] >> 4) - 8);
-    }
+    const Quants q = nibbles_at(p + 2);
+    put_scaled(out, {q.low - 8, q.high - 8}, f16_at(p));
   }
 }
 
 // d f16, m f16, nibbles: d * q + m
 void dequantize_q4_1(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
-  for (std::int64_t b = 0; b < blocks; ++b, p += 20, out += 32) {
-    const float d = f16_at(p);
-    const float m = f16_at(p + 2);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>(p[4 + i] & 15) + m;
-      out[i + 16] = d * static_cast<float>(p[4 + i] >> 4) + m;
-    }
-  }
+  for (std::int64_t b = 0; b < blocks; ++b, p += 20, out += 32)
+    put_raised(out, nibbles_at(p + 4), f16_at(p), f16_at(p + 2));
 }
 
 // d f16, fifth bits u32, nibbles: d * (q - 16)
 void dequantize_q5_0(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
   for (std::int64_t b = 0; b < blocks; ++b, p += 22, out += 32) {
-    const float d = f16_at(p);
-    const std::uint32_t high = u32_at(p + 2);
-    for (int i = 0; i < 16; ++i) {
-      const int low_bit = static_cast<int>((high >> i) & 1u);
-      const int high_bit = static_cast<int>((high >> (i + 16)) & 1u);
-      out[i] = d * static_cast<float>(((p[6 + i] & 15) | (low_bit << 4)) - 16);
-      out[i + 16] = d * static_cast<float>(((p[6 + i] >> 4) | (high_bit << 4)) - 16);
-    }
+    const Quants q = fives_at(p + 6, u32_at(p + 2));
+    put_scaled(out, {q.low - 16, q.high - 16}, f16_at(p));
   }
 }
 
 // d f16, m f16, fifth bits u32, nibbles: d * q + m
 void dequantize_q5_1(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
-  for (std::int64_t b = 0; b < blocks; ++b, p += 24, out += 32) {
-    const float d = f16_at(p);
-    const float m = f16_at(p + 2);
-    const std::uint32_t high = u32_at(p + 4);
-    for (int i = 0; i < 16; ++i) {
-      const int low_bit = static_cast<int>((high >> i) & 1u);
-      const int high_bit = static_cast<int>((high >> (i + 16)) & 1u);
-      out[i] = d * static_cast<float>((p[8 + i] & 15) | (low_bit << 4)) + m;
-      out[i + 16] = d * static_cast<float>((p[8 + i] >> 4) | (high_bit << 4)) + m;
-    }
-  }
+  for (std::int64_t b = 0; b < blocks; ++b, p += 24, out += 32)
+    put_raised(out, fives_at(p + 8, u32_at(p + 4)), f16_at(p), f16_at(p + 2));
 }
 
 // d f16, int8[32]: d * q
 void dequantize_q8_0(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
-  for (std::int64_t b = 0; b < blocks; ++b, p += 34, out += 32) {
-    const float d = f16_at(p);
-    for (int i = 0; i < 32; ++i)
-      out[i] = d * static_cast<float>(static_cast<std::int8_t>(p[2 + i]));
-  }
+  for (std::int64_t b = 0; b < blocks; ++b, p += 34, out += 32)
+    put_scaled(out, {bytes_at(p + 2), bytes_at(p + 18)}, f16_at(p));
 }
 
 // d f16, nibbles into a table: d * table[q]
 void dequantize_iq4_nl(const std::byte* data, std::int64_t blocks, float* out) {
   const std::uint8_t* p = bytes_of(data);
   for (std::int64_t b = 0; b < blocks; ++b, p += 18, out += 32) {
-    const float d = f16_at(p);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>(kIq4Values[p[2 + i] & 15]);
-      out[i + 16] = d * static_cast<float>(kIq4Values[p[2 + i] >> 4]);
-    }
+    const Quants q = nibbles_at(p + 2);
+    put_scaled(out, {look_up(kIq4Values, q.low), look_up(kIq4Values, q.high)}, f16_at(p));
   }
 }
 
@@ -98,10 +90,8 @@ void dequantize_mxfp4(const std::byte* data, std::int64_t blocks, float* out) {
   for (std::int64_t b = 0; b < blocks; ++b, p += 17, out += 32) {
     const std::uint32_t e = p[0];
     const float d = float_of(e < 2 ? 0x00200000u << e : (e - 1) << 23);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>(kE2m1Doubled[p[1 + i] & 15]);
-      out[i + 16] = d * static_cast<float>(kE2m1Doubled[p[1 + i] >> 4]);
-    }
+    const Quants q = nibbles_at(p + 1);
+    put_scaled(out, {look_up(kE2m1Doubled, q.low), look_up(kE2m1Doubled, q.high)}, d);
   }
 }
 

@@ -17,8 +17,7 @@ void dequantize_q2_k(const std::byte* data, std::int64_t blocks, float* out) {
       const int shift = group % 8 / 2 * 2;
       const float scale = d * static_cast<float>(p[group] & 15);
       const float minimum = dmin * static_cast<float>(p[group] >> 4);
-      for (int i = 0; i < 16; ++i)
-        out[group * 16 + i] = scale * static_cast<float>((q[i] >> shift) & 3) - minimum;
+      put_lowered16(out + group * 16, field(bytes_at(q), shift, 3), set16(scale), set16(minimum));
     }
   }
 }
@@ -38,10 +37,8 @@ void dequantize_q3_k(const std::byte* data, std::int64_t blocks, float* out) {
       const std::uint8_t* mask = p + group % 2 * 16;
       const int shift = group % 8 / 2 * 2;
       const int bit = group / 2;
-      for (int i = 0; i < 16; ++i) {
-        const int third = ((mask[i] >> bit) & 1) << 2;
-        out[group * 16 + i] = scale * static_cast<float>((((q[i] >> shift) & 3) | third) - 4);
-      }
+      const Bytes third = field(bytes_at(mask), bit, 1) << 2;
+      put_scaled16(out + group * 16, (field(bytes_at(q), shift, 3) | third) - 4, set16(scale));
     }
   }
 }
@@ -71,8 +68,9 @@ void dequantize_q4_k(const std::byte* data, std::int64_t blocks, float* out) {
       const float minimum = dmin * static_cast<float>(packed.minimum);
       const std::uint8_t* q = p + 16 + group / 2 * 32;
       const int shift = group % 2 * 4;
-      for (int i = 0; i < 32; ++i)
-        out[group * 32 + i] = scale * static_cast<float>((q[i] >> shift) & 15) - minimum;
+      for (int i = 0; i < 32; i += 16)
+        put_lowered16(out + group * 32 + i, field(bytes_at(q + i), shift, 15), set16(scale),
+                      set16(minimum));
     }
   }
 }
@@ -90,9 +88,10 @@ void dequantize_q5_k(const std::byte* data, std::int64_t blocks, float* out) {
       const float minimum = dmin * static_cast<float>(packed.minimum);
       const std::uint8_t* q = p + 48 + group / 2 * 32;
       const int shift = group % 2 * 4;
-      for (int i = 0; i < 32; ++i) {
-        const int value = ((q[i] >> shift) & 15) | (((high[i] >> group) & 1) << 4);
-        out[group * 32 + i] = scale * static_cast<float>(value) - minimum;
+      for (int i = 0; i < 32; i += 16) {
+        const Bytes fifth = field(bytes_at(high + i), group, 1) << 4;
+        put_lowered16(out + group * 32 + i, field(bytes_at(q + i), shift, 15) | fifth, set16(scale),
+                      set16(minimum));
       }
     }
   }
@@ -112,10 +111,9 @@ void dequantize_q6_k(const std::byte* data, std::int64_t blocks, float* out) {
       const int low_shift = at / 4 * 4;
       const int high_shift = at / 2 * 2;
       const float scale = d * static_cast<float>(static_cast<std::int8_t>(p[192 + group]));
-      for (int i = 0; i < 16; ++i) {
-        const int value = ((low[i] >> low_shift) & 15) | (((high[i] >> high_shift) & 3) << 4);
-        out[group * 16 + i] = scale * static_cast<float>(value - 32);
-      }
+      const Bytes value =
+          field(bytes_at(low), low_shift, 15) | (field(bytes_at(high), high_shift, 3) << 4);
+      put_scaled16(out + group * 16, value - 32, set16(scale));
     }
   }
 }
@@ -131,11 +129,9 @@ void dequantize_iq4_xs(const std::byte* data, std::int64_t blocks, float* out) {
       const int low = (p[4 + group / 2] >> (group % 2 * 4)) & 15;
       const int high = (scales_high >> (2 * group)) & 3;
       const float scale = d * static_cast<float>((low | (high << 4)) - 32);
-      const std::uint8_t* q = p + 8 + group * 16;
-      for (int i = 0; i < 16; ++i) {
-        out[group * 32 + i] = scale * static_cast<float>(kIq4Values[q[i] & 15]);
-        out[group * 32 + i + 16] = scale * static_cast<float>(kIq4Values[q[i] >> 4]);
-      }
+      const Bytes q = bytes_at(p + 8 + group * 16);
+      put_scaled16(out + group * 32, look_up(kIq4Values, q & 15), set16(scale));
+      put_scaled16(out + group * 32 + 16, look_up(kIq4Values, field(q, 4, 15)), set16(scale));
     }
   }
 }

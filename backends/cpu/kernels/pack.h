@@ -4,6 +4,7 @@
 // every instruction set has, so that one source gives the same bytes on all of them. A "quad" is
 // four rows, Words one 4-byte word of each of them: a quarter of the 64-byte vectors of panels.h.
 
+#include "backends/cpu/kernels/bytes16.h"
 #include "backends/cpu/kernels/panels.h"
 
 namespace strata::cpu::STRATA_ISA {
@@ -14,18 +15,9 @@ using PackUnit = void(const std::byte* const* rows, std::byte* unit);
 PackUnit pack_q8_0, pack_q4_0, pack_q4_1, pack_q5_0, pack_q5_1, pack_iq4_nl, pack_mxfp4;
 PackUnit pack_q2_k, pack_q3_k, pack_q4_k, pack_q5_k, pack_q6_k, pack_iq4_xs;
 
-typedef std::uint8_t Bytes __attribute__((vector_size(16)));
-typedef std::uint32_t Words __attribute__((vector_size(16)));
-
 static constexpr int kQuad = 4;  // rows
 static constexpr int kQuads = kRows / kQuad;
 static constexpr int kQuadBytes = 4 * kQuad;  // of a quad in a 64-byte vector
-
-static inline Bytes bytes_at(const std::byte* p) {
-  Bytes bytes;
-  __builtin_memcpy(&bytes, p, sizeof(bytes));
-  return bytes;
-}
 
 static inline Words words_at(const std::byte* p) {
   Words words;
@@ -35,21 +27,6 @@ static inline Words words_at(const std::byte* p) {
 
 static inline void put(std::byte* p, Bytes bytes) { __builtin_memcpy(p, &bytes, sizeof(bytes)); }
 static inline void put(std::byte* p, Words words) { __builtin_memcpy(p, &words, sizeof(words)); }
-
-// The elements of two vectors in turn.
-static inline Words low_in_turn(Words a, Words b) {
-  return __builtin_shufflevector(a, b, 0, 4, 1, 5);
-}
-static inline Words high_in_turn(Words a, Words b) {
-  return __builtin_shufflevector(a, b, 2, 6, 3, 7);
-}
-static inline Bytes low_in_turn(Bytes a, Bytes b) {
-  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-static inline Bytes high_in_turn(Bytes a, Bytes b) {
-  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
-                                 31);
-}
 
 // Words 0 .. 4 * Loads of each row of a quad, from byte `at` on.
 template <int Loads>

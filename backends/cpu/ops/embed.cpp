@@ -1,4 +1,4 @@
-#include "backends/cpu/ops/impls.h"
+#include "backends/cpu/ops/common.h"
 #include "backends/cpu/ops/matmul.h"
 #include "runtime/ops/step_state.h"
 
@@ -10,9 +10,10 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
   const TensorView& table = operands.in[0];
   const std::int32_t* tokens = operands.in[1].as<const StepState>()->tokens();
   const TensorView& out = operands.out[0];
-  cpu.pool().run([&](int thread, int threads) {
-    const Share share = share_of(out.rows(), 1, thread, threads);
-    for (std::int64_t t = share.begin; t < share.end; ++t)
+  // One row is never worth waking the pool.
+  const std::int64_t elements = out.rows() == 1 ? 0 : out.rows() * table.columns();
+  each_share(cpu, out.rows(), elements, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t t = begin; t < end; ++t)
       cpu.kernels().dequantize_row(table.dtype, table.row(tokens[t]), table.columns(),
                                    reinterpret_cast<float*>(out.row(t)));
   });

@@ -15,14 +15,14 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
   const std::int64_t panels = (n + kPanelRows - 1) / kPanelRows;
   const std::size_t panel_bytes =
       static_cast<std::size_t>(kPanelRows) * row_bytes(w.dtype, w.columns());
+  // A thread packs the rows that it will multiply: its pages then lie on its memory node.
   cpu.pool().run([&](int thread, int threads) {
-    const Share share = share_of(matrices * panels, 1, thread, threads);
-    for (std::int64_t p = share.begin; p < share.end; ++p) {
-      const std::int64_t first = p % panels * kPanelRows;
-      cpu.kernels().pack_panel(w.dtype, w.row(p / panels * n + first), w.row_stride,
-                               std::min(kPanelRows, n - first), w.columns(),
-                               out + static_cast<std::size_t>(p) * panel_bytes);
-    }
+    const Share share = share_of(n, kPanelRows, thread, threads);
+    for (std::int64_t m = 0; m < matrices; ++m)
+      for (std::int64_t row = share.begin; row < share.end; row += kPanelRows)
+        cpu.kernels().pack_panel(
+            w.dtype, w.row(m * n + row), w.row_stride, std::min(kPanelRows, n - row), w.columns(),
+            out + static_cast<std::size_t>(m * panels + row / kPanelRows) * panel_bytes);
   });
 }
 
