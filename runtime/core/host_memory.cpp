@@ -1,6 +1,7 @@
 #include "runtime/core/host_memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -51,6 +52,24 @@ void apply_group(const CgroupFolder& folder, HostMemory& memory) {
   memory.free = std::min(memory.free, limit - std::min(limit, held));
 }
 
+// Whole pages from an address that is a multiple of a huge page's size on: those before and after,
+// mapped only to find one, are given back.
+std::byte* map_aligned(std::size_t bytes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  if (bytes > std::numeric_limits<std::size_t>::max() - kHugeBlockBytes - page) return nullptr;
+  const std::size_t kept = (bytes + page - 1) / page * page;
+  const std::size_t mapped = kept + kHugeBlockBytes;
+  void* start = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (start == MAP_FAILED) return nullptr;
+  auto* data = static_cast<std::byte*>(start);
+  const std::size_t past = reinterpret_cast<std::uintptr_t>(data) % kHugeBlockBytes;
+  const std::size_t before = past == 0 ? 0 : kHugeBlockBytes - past;
+  if (before > 0) munmap(data, before);
+  munmap(data + before + kept, mapped - before - kept);
+  return data + before;
+}
+
 }  // namespace
 
 HostMemory read_host_memory(const std::string& root) {
@@ -67,11 +86,10 @@ std::byte* allocate_host(std::size_t bytes) noexcept {
   if (bytes < kHugeBlockBytes)
     return static_cast<std::byte*>(
         std::aligned_alloc(kAlign, (std::max<std::size_t>(bytes, 1) + kAlign - 1) & ~(kAlign - 1)));
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (data == MAP_FAILED) return nullptr;
-  madvise(data, bytes, MADV_HUGEPAGE);  // advice: without huge pages it fails, and nothing is lost
-  return static_cast<std::byte*>(data);
+  std::byte* data = map_aligned(bytes);
+  // Advice: without huge pages it fails, and nothing is lost.
+  if (data != nullptr) madvise(data, bytes, MADV_HUGEPAGE);
+  return data;
 }
 
 void free_host(std::byte* data, std::size_t bytes) noexcept {

@@ -16,8 +16,8 @@ struct HostMemory {
 /// Files that are missing or unreadable set no limit; never throws.
 HostMemory read_host_memory(const std::string& root = {});
 
-/// Blocks of at least this many bytes are mapped on their own.
-inline constexpr std::size_t kHugeBlockBytes = std::size_t{4} << 20;
+/// A huge page; blocks of at least as many bytes are mapped on their own, aligned to it.
+inline constexpr std::size_t kHugeBlockBytes = std::size_t{2} << 20;
 
 /// 64-byte aligned memory, not cleared; from kHugeBlockBytes on mapped anonymously (with huge pages
 /// where the system has them), so that pages never touched cost nothing. Null when the system

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "runtime/graph/passes.h"
-
 namespace strata {
 namespace {
 
@@ -16,6 +14,9 @@ TensorDesc desc_in(const WeightOrigin& origin, Layout layout) {
 }  // namespace
 
 std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout, Cut cut) {
+  // Matmuls read whole matrices again and again, lookups a few rows.
+  const std::int64_t rank = origin.desc.shape.rank;
+  const bool multiplied = (cut == Cut::row_blocks && rank == 2) || rank == 3;
   if (block_rows_ == 0) cut = Cut::whole;  // tied embeddings are then one weight, not two
   const auto next = static_cast<std::uint32_t>(entries_.size());
   const auto [found, added] = index_.try_emplace({origin.data.data(), layout, cut}, next);
@@ -27,6 +28,7 @@ std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout lay
     make_blocks(entry, next);
     entries_.push_back(std::move(entry));
   }
+  if (multiplied && copy_matrices_ && layout == Layout::rows) entries_[found->second].copied = true;
   std::vector<BlockId> ids;
   for (const Lease& block : entries_[found->second].blocks) ids.push_back(block.block);
   return ids;
@@ -51,58 +53,48 @@ void ResidentWeights::make_blocks(Entry& entry, std::uint32_t index) const {
 std::uint64_t ResidentWeights::mapped_bytes() const {
   std::uint64_t total = 0;
   for (const Entry& entry : entries_)
-    if (entry.layout == Layout::rows) total += entry.origin.data.size();
+    if (entry.in_place()) total += entry.origin.data.size();
   return total;
 }
 
 std::uint64_t ResidentWeights::packed_bytes() const {
   std::uint64_t total = 0;
   for (const Entry& entry : entries_)
-    if (entry.layout != Layout::rows) total += byte_size(desc_in(entry.origin, entry.layout));
+    if (!entry.in_place()) total += byte_size(desc_in(entry.origin, entry.layout));
   return total;
 }
 
-// The file's bytes where the device's ops can read them: its own pages, or a copy on the device.
-Buffer ResidentWeights::stage(const Entry& entry, Device& device, Stream& stream) {
-  const std::span<const std::byte> source = entry.origin.data;
-  if (std::optional<Buffer> imported = device.import_host(source)) return std::move(*imported);
-  Buffer copy = device.allocate(source.size(), MemoryKind::device);
-  // Copies do not write to their source: the cast only fits the one span type.
-  stream.copy({copy.data(), copy.bytes(), MemoryKind::device},
-              {const_cast<std::byte*>(source.data()), source.size(), MemoryKind::host});
-  return copy;
-}
-
-void ResidentWeights::fill(Entry& entry, Device& device, Stream& stream) {
-  Buffer staged = stage(entry, device, stream);
-  if (entry.layout == Layout::rows) {
-    entry.buffer = std::move(staged);
-    return;
-  }
-  const TensorDesc packed = desc_in(entry.origin, entry.layout);
-  entry.buffer = device.allocate(byte_size(packed), MemoryKind::device);
-  const PreparedOp pack = prepare_op(device, {Pack{}, {entry.origin.desc}, {}, {packed}});
-  Buffer workspace;
-  if (pack.workspace_bytes > 0)
-    workspace = device.allocate(pack.workspace_bytes, MemoryKind::device);
-  const TensorView in = dense_view(staged.data(), entry.origin.desc);
-  const TensorView out = dense_view(entry.buffer.data(), packed);
-  pack.run(stream, pack, {{&in, 1}, {}, {&out, 1}}, {workspace.data(), pack.workspace_bytes});
-  stream.synchronize();  // before the staged bytes and the workspace go
-}
-
-void ResidentWeights::upload(Device& device, Stream& stream, const Progress& progress) {
-  std::uint64_t total = 0;
-  for (const Entry& entry : entries_) total += entry.origin.data.size();
-  std::uint64_t done = 0;
+// Gives every weight its address; returns those that are still to be brought there.
+std::vector<WeightLoad> ResidentWeights::place(Device& device) {
+  std::vector<WeightLoad> loads;
+  std::vector<Entry*> placed;
+  std::vector<std::size_t> sizes;
   for (Entry& entry : entries_) {
-    if (entry.buffer.data() == nullptr) fill(entry, device, stream);
-    for (Lease& block : entry.blocks)
-      block.view.data = entry.buffer.data() + block.first_row * block.view.row_stride;
-    done += entry.origin.data.size();
-    if (progress) progress(done, total);
+    if (entry.data != nullptr) continue;
+    if (entry.in_place()) {
+      if (std::optional<Buffer> imported = device.import_host(entry.origin.data)) {
+        entry.imported = std::move(*imported);
+        entry.data = entry.imported.data();
+        continue;
+      }
+    }
+    placed.push_back(&entry);
+    sizes.push_back(byte_size(desc_in(entry.origin, entry.layout)));
   }
-  stream.synchronize();
+  const std::vector<std::byte*> places = slabs_.place(device, sizes);
+  for (std::size_t i = 0; i < placed.size(); ++i) {
+    placed[i]->data = places[i];
+    loads.push_back({placed[i]->origin, placed[i]->layout, places[i]});
+  }
+  return loads;
+}
+
+void ResidentWeights::upload(const ModelFile& file, Device& device, Stream& stream,
+                             const LoadProgress& progress) {
+  load_weights(place(device), file, device, stream, progress);
+  for (Entry& entry : entries_)
+    for (Lease& block : entry.blocks)
+      block.view.data = entry.data + block.first_row * block.view.row_stride;
 }
 
 Lease ResidentWeights::acquire(BlockId block, Stream&) {

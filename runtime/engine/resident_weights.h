@@ -1,11 +1,12 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <tuple>
 #include <vector>
 
 #include "runtime/core/weight_source.h"
+#include "runtime/engine/weight_loader.h"
+#include "runtime/engine/weight_slabs.h"
 #include "runtime/models/model.h"
 
 namespace strata {
@@ -15,7 +16,10 @@ namespace strata {
 /// own. Filled by one thread before use; acquire() and release() then cost nothing.
 class ResidentWeights final : public WeightSource {
  public:
-  explicit ResidentWeights(std::int64_t block_rows = 0) : block_rows_(block_rows) {}
+  /// `copy_matrices`: matrices that matmuls read in the file's layout get memory of their own too,
+  /// whose huge pages are faster to read than the mapping's small ones.
+  explicit ResidentWeights(std::int64_t block_rows = 0, bool copy_matrices = false)
+      : block_rows_(block_rows), copy_matrices_(copy_matrices) {}
 
   /// Whether an op takes a weight in row blocks (matmuls) or only whole (lookups, norms).
   enum class Cut : std::uint8_t { whole, row_blocks };
@@ -29,10 +33,9 @@ class ResidentWeights final : public WeightSource {
   std::uint64_t mapped_bytes() const;
   std::uint64_t packed_bytes() const;
 
-  /// Makes every registered weight usable; `progress(done, total)` counts file bytes.
+  /// Makes every registered weight usable. `file` is where the weights come from.
   /// Throws Error{out_of_memory}.
-  using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
-  void upload(Device& device, Stream& stream, const Progress& progress);
+  void upload(const ModelFile& file, Device& device, Stream& stream, const LoadProgress& progress);
 
   Lease acquire(BlockId block, Stream& compute) override;
   void release(const Lease&, const Event&) override {}
@@ -42,14 +45,19 @@ class ResidentWeights final : public WeightSource {
     WeightOrigin origin;
     Layout layout = Layout::rows;
     Cut cut = Cut::whole;
-    Buffer buffer;
+    bool copied = false;  ///< has memory of its own although the layout is the file's
+    Buffer imported;      ///< the mapping as the device sees it, if it is used in place
+    std::byte* data = nullptr;
     std::vector<Lease> blocks;
+
+    bool in_place() const { return layout == Layout::rows && !copied; }
   };
   void make_blocks(Entry& entry, std::uint32_t index) const;
-  static Buffer stage(const Entry& entry, Device& device, Stream& stream);
-  static void fill(Entry& entry, Device& device, Stream& stream);
+  std::vector<WeightLoad> place(Device& device);
 
   std::int64_t block_rows_;
+  bool copy_matrices_;
+  WeightSlabs slabs_;
   std::vector<Entry> entries_;
   std::map<std::tuple<const std::byte*, Layout, Cut>, std::uint32_t> index_;
 };

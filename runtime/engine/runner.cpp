@@ -120,7 +120,7 @@ MemoryPlan Runner::plan_memory(const Model& model, Device& device, const RunnerO
   check_extents(options);
   KvCache::check(model.config(), options.programs.kv);
   const Programs programs = plan_programs(model, device, options.programs);
-  ResidentWeights weights(options.weight_block_rows);
+  ResidentWeights weights(options.weight_block_rows, options.programs.pack_weights);
   bind_all(model, weights, programs);
   return measure(model, device.info(), options, programs, weights);
 }
@@ -133,7 +133,7 @@ Runner::Runner(std::shared_ptr<const Model> model, Device& device, const RunnerO
       stream_(device.open_stream(StreamRole::compute)),
       programs_((check_extents(options), KvCache::check(model_->config(), options.programs.kv),
                  plan_programs(*model_, device, options.programs))),
-      weights_(options.weight_block_rows),
+      weights_(options.weight_block_rows, options.programs.pack_weights),
       bound_(bind_all(*model_, weights_, programs_)),
       memory_(measure(*model_, device.info(), options, programs_, weights_)),
       kv_((check_fit(device, memory_), device), model_->config(), options.programs.kv,
@@ -151,7 +151,7 @@ Runner::Runner(std::shared_ptr<const Model> model, Device& device, const RunnerO
   step_ = &format_step_state(step_host_.data(), step_capacity(options));
   if (!device.info().unified) logits_host_ = device.allocate(logit_bytes, MemoryKind::pinned);
   wanted_.reserve(static_cast<std::size_t>(max_tokens()));
-  weights_.upload(device, *stream_, progress);
+  weights_.upload(model_->file(), device, *stream_, progress);
 }
 
 void Runner::check_batch(std::span<const BatchToken> batch) const {

@@ -49,7 +49,7 @@ struct MemoryPlan {
 /// After the constructor a step allocates nothing. Used by one thread.
 class Runner {
  public:
-  using Progress = ResidentWeights::Progress;
+  using Progress = LoadProgress;
 
   /// Loads the weights. Throws Error{does_not_fit} with the numbers, Error{out_of_memory},
   /// Error{unsupported_op}. The device outlives the Runner.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <utility>
 
 #include "runtime/core/error.h"
@@ -106,6 +107,27 @@ const TensorInfo& ModelFile::require(std::string_view name) const {
   throw Error(ErrorCode::bad_model, path().string(),
               fmt::format("tensor \"{}\" is missing", printable(name)),
               "the file is incomplete, or a vocabulary only: download or convert it again");
+}
+
+const MappedFile* ModelFile::shard_of(const std::byte* address) const noexcept {
+  const std::less_equal<> not_after;
+  for (const MappedFile& shard : shards_) {
+    const std::byte* begin = shard.bytes().data();
+    if (not_after(begin, address) && !not_after(begin + shard.size(), address)) return &shard;
+  }
+  return nullptr;
+}
+
+void ModelFile::will_need(std::span<const std::byte> bytes) const noexcept {
+  if (const MappedFile* shard = shard_of(bytes.data()))
+    shard->will_need(static_cast<std::uint64_t>(bytes.data() - shard->bytes().data()),
+                     bytes.size());
+}
+
+void ModelFile::dont_need(std::span<const std::byte> bytes) const noexcept {
+  if (const MappedFile* shard = shard_of(bytes.data()))
+    shard->dont_need(static_cast<std::uint64_t>(bytes.data() - shard->bytes().data()),
+                     bytes.size());
 }
 
 DType require_computable(const ModelFile& file, const TensorInfo& tensor) {

@@ -57,6 +57,10 @@ class ModelFile {
     return shards_[tensor.shard].bytes().subspan(static_cast<std::size_t>(tensor.offset),
                                                  static_cast<std::size_t>(tensor.bytes));
   }
+  /// Starts reading bytes of the mapping ahead, or lets the system drop their pages from this
+  /// process (MappedFile). Advice only; bytes that are not of these files are left alone.
+  void will_need(std::span<const std::byte> bytes) const noexcept;
+  void dont_need(std::span<const std::byte> bytes) const noexcept;
   /// Sum of the tensors' bytes.
   std::uint64_t tensor_bytes() const { return tensor_bytes_; }
 
@@ -67,6 +71,7 @@ class ModelFile {
  private:
   friend class ModelFileBuilder;
   ModelFile() = default;
+  const MappedFile* shard_of(const std::byte* address) const noexcept;
 
   std::vector<MappedFile> shards_;
   std::string format_;

@@ -1,0 +1,32 @@
+#include "runtime/engine/weight_slabs.h"
+
+#include <algorithm>
+
+namespace strata {
+namespace {
+
+constexpr std::size_t kSlabBytes = std::size_t{256} << 20;
+constexpr std::size_t kAlign = 256;  // what storage buffers of any GPU ask for
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
+}  // namespace
+
+std::vector<std::byte*> WeightSlabs::place(Device& device, std::span<const std::size_t> sizes) {
+  const std::uint64_t view = device.info().max_view_bytes;
+  const std::size_t most = view == 0 ? kSlabBytes : std::min<std::uint64_t>(view, kSlabBytes);
+  std::vector<std::byte*> places;
+  places.reserve(sizes.size());
+  for (std::size_t first = 0; first < sizes.size();) {
+    std::size_t end = first;
+    std::size_t bytes = 0;
+    while (end < sizes.size() && (end == first || bytes + aligned(sizes[end]) <= most))
+      bytes += aligned(sizes[end++]);
+    slabs_.push_back(device.allocate(bytes, MemoryKind::device));
+    std::byte* at = slabs_.back().data();
+    for (; first < end; at += aligned(sizes[first++])) places.push_back(at);
+  }
+  return places;
+}
+
+}  // namespace strata
