@@ -10,7 +10,7 @@ constexpr std::int32_t kBuckets[] = {1, 8, 64};
 
 ProgramBucket plan_bucket(const Model& model, Device& device, const ProgramOptions& options,
                           std::int32_t tokens) {
-  const PlanOptions plan_options{options.pack_weights};
+  const PlanOptions plan_options{options.pack_weights, options.fuse};
   ProgramBucket bucket;
   bucket.tokens = tokens;
   bucket.head = make_plan(model.head(tokens), device, plan_options);

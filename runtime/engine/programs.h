@@ -13,6 +13,7 @@ struct ProgramOptions {
   KvFormat kv;
   std::int32_t max_tokens = 512;  ///< most tokens of a step (--ubatch-size)
   bool pack_weights = true;
+  bool fuse = true;  ///< false: primitives only (tests)
 };
 
 /// A model's programs for steps of at most `tokens` tokens.

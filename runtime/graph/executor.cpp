@@ -26,10 +26,15 @@ std::int64_t live_rows(const PlannedValue& value, const StepExtent& extent) {
 
 // Columns [first, first + count) of a row-major f32 view.
 TensorView column_slice(TensorView view, std::int64_t first, std::int64_t count) {
-  if (view.data == nullptr) return view;
+  if (view.data == nullptr || view.columns() == count) return view;
   view.data += first * static_cast<std::int64_t>(sizeof(float));
   view.shape[view.shape.rank - 1] = count;
   return view;
+}
+
+const WeightBinding& binding_of(const Plan& plan, const Bindings& bindings, std::int32_t id) {
+  const PlannedValue& value = plan.values[static_cast<std::size_t>(id)];
+  return bindings.weights[static_cast<std::size_t>(value.slot)];
 }
 
 }  // namespace
@@ -40,6 +45,20 @@ struct Executor::NodeViews {
   std::array<TensorView, kMaxOperands> out;
   Workspace workspace;
 };
+
+// The columns of the output, the bias and the residual that belong to a row block of `matrix`.
+void Executor::cut_columns(const NodeViews& whole, NodeViews& views, const MatmulWeight& matrix,
+                           std::int64_t first_row) {
+  const TensorView& w = views.in[static_cast<std::size_t>(matrix.weight)];
+  const std::int64_t columns = w.shape[w.shape.rank - 2];
+  const auto out = static_cast<std::size_t>(matrix.out);
+  views.out[out] = column_slice(whole.out[out], first_row, columns);
+  for (const int operand : {matrix.bias, matrix.residual}) {
+    if (operand < 0) continue;
+    const auto at = static_cast<std::size_t>(operand);
+    views.in[at] = column_slice(whole.in[at], first_row, columns);
+  }
+}
 
 TensorView Executor::view_of(const Plan& plan, const Bindings& bindings, const StepExtent& extent,
                              std::int32_t id) const {
@@ -74,57 +93,62 @@ void Executor::launch(const PlannedNode& node, const NodeViews& views) {
   node.op.run(stream_, node.op, operands, views.workspace);
 }
 
-// One launch per row block of the weight; the outputs and the bias are the block's columns.
-void Executor::run_blocks(const PlannedNode& node, const WeightBinding& binding,
-                          std::size_t operand, NodeViews& views) {
+// One launch per row block. The matrices of an op may be cut into different numbers of blocks: one
+// that has no more is an empty view, and so is its output.
+void Executor::run_blocks(const PlannedNode& node, const Plan& plan, const Bindings& bindings,
+                          NodeViews& views) {
   const NodeViews whole = views;
-  for (const BlockId& block : binding.blocks) {
-    const Lease lease = source_.acquire(block, stream_);
-    views.in[operand] = lease.view;
-    if (binding.blocks.size() > 1) {
-      const std::int64_t rows = lease.view.rows();
-      views.out[0] = column_slice(whole.out[0], lease.first_row, rows);
-      views.in[2] = column_slice(whole.in[2], lease.first_row, rows);
+  for (std::size_t block = 0;; ++block) {
+    std::array<Lease, kMaxOperands> leases;
+    std::size_t held = 0;
+    for (const MatmulWeight& matrix : matmul_weights(node.op.desc.kind())) {
+      const auto at = static_cast<std::size_t>(matrix.weight);
+      if (node.in[at] < 0) continue;
+      const WeightBinding& binding = binding_of(plan, bindings, node.in[at]);
+      views.in[at] = {};
+      if (block < binding.blocks.size()) {
+        leases[held] = source_.acquire(binding.blocks[block], stream_);
+        views.in[at] = leases[held].view;
+        cut_columns(whole, views, matrix, leases[held++].first_row);
+      } else {
+        views.out[static_cast<std::size_t>(matrix.out)] = {};
+      }
     }
+    if (held == 0) return;
     launch(node, views);
-    source_.release(lease, stream_.record());
+    release({leases.data(), held});
   }
+}
+
+void Executor::release(std::span<const Lease> leases) {
+  const Event done = stream_.record();
+  for (const Lease& lease : leases) source_.release(lease, done);
 }
 
 void Executor::run_node(const Plan& plan, const PlannedNode& node, const Bindings& bindings,
                         const StepExtent& extent) {
+  const OpKind kind = node.op.desc.kind();
   NodeViews views;
   views.workspace = {arena_.data + node.workspace_offset, node.op.workspace_bytes};
   std::array<Lease, kMaxOperands> leases;
   std::size_t held = 0;
-  std::size_t blocked = kMaxOperands;  // the operand that arrives in row blocks: a matmul's weight
-  const bool matmul = node.op.desc.kind() == OpKind::Linear;
   for (std::size_t i = 0; i < node.in.size(); ++i) {
     views.in[i] = view_of(plan, bindings, extent, node.in[i]);
     if (node.in[i] < 0) continue;
     const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[i])];
-    if (value.kind != ValueKind::weight) continue;
-    if (matmul && i == 1) {
-      blocked = i;
-      continue;
-    }
-    const WeightBinding& binding = bindings.weights[static_cast<std::size_t>(value.slot)];
-    leases[held] = source_.acquire(binding.blocks[0], stream_);
+    if (value.kind != ValueKind::weight || is_matmul_weight(kind, i)) continue;
+    leases[held] = source_.acquire(binding_of(plan, bindings, node.in[i]).blocks[0], stream_);
     views.in[i] = leases[held++].view;
   }
   for (std::size_t i = 0; i < node.inout.size(); ++i)
     views.inout[i] = view_of(plan, bindings, extent, node.inout[i]);
   for (std::size_t i = 0; i < node.out.size(); ++i)
     views.out[i] = view_of(plan, bindings, extent, node.out[i]);
-  if (blocked < kMaxOperands) {
-    const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[blocked])];
-    run_blocks(node, bindings.weights[static_cast<std::size_t>(value.slot)], blocked, views);
-  } else {
+  if (matmul_weights(kind).empty())
     launch(node, views);
-  }
-  if (held == 0) return;
-  const Event done = stream_.record();
-  for (std::size_t i = 0; i < held; ++i) source_.release(leases[i], done);
+  else
+    run_blocks(node, plan, bindings, views);
+  if (held > 0) release({leases.data(), held});
 }
 
 void Executor::run(const Plan& plan, const Bindings& bindings, const StepExtent& extent) {

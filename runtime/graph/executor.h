@@ -9,7 +9,8 @@
 
 namespace strata {
 
-/// Where one weight slot's bytes are served: the tensor's row blocks, in order.
+/// Where one weight slot's bytes are served: the tensor's row blocks, in order. Matrices of one
+/// shape are cut at the same rows.
 struct WeightBinding {
   std::vector<BlockId> blocks;
 };
@@ -37,8 +38,9 @@ struct OpSample {
   std::int64_t end_ns;
 };
 
-/// Runs plans on one stream, taking and returning weight leases between ops. Allocates nothing
-/// unless tracing. Used by one thread; `arena` holds the largest plan's arena_bytes.
+/// Runs plans on one stream, taking and returning weight leases between launches: at most one block
+/// of each of an op's matrices at a time, and its small weights. Allocates nothing unless tracing.
+/// Used by one thread; `arena` holds the largest plan's arena_bytes.
 class Executor {
  public:
   Executor(Stream& stream, WeightSource& source, BufferSpan arena)
@@ -56,9 +58,12 @@ class Executor {
                      std::int32_t id) const;
   void run_node(const Plan& plan, const PlannedNode& node, const Bindings& bindings,
                 const StepExtent& extent);
-  void run_blocks(const PlannedNode& node, const WeightBinding& binding, std::size_t operand,
+  void run_blocks(const PlannedNode& node, const Plan& plan, const Bindings& bindings,
                   NodeViews& views);
+  static void cut_columns(const NodeViews& whole, NodeViews& views, const MatmulWeight& matrix,
+                          std::int64_t first_row);
   void launch(const PlannedNode& node, const NodeViews& views);
+  void release(std::span<const Lease> leases);
 
   Stream& stream_;
   WeightSource& source_;

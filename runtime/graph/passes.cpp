@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/graph/edit.h"
 
 namespace strata {
 namespace {
@@ -37,6 +38,31 @@ Value weight_in_layout(Graph& graph, Value v, Layout layout) {
   graph.weights.push_back({name, packed.desc});
   graph.values.push_back(packed);
   return {static_cast<std::int32_t>(graph.values.size() - 1)};
+}
+
+void lay_out_weights(Graph& graph, Node& node, const PreparedOp& wish) {
+  for (const MatmulWeight& matrix : matmul_weights(kind_of(node))) {
+    const auto at = static_cast<std::size_t>(matrix.weight);
+    if (node.in[at]) node.in[at] = weight_in_layout(graph, node.in[at], wish.wanted[at]);
+  }
+}
+
+// Lets what makes an activation write it in the one layout that all its readers want. A matmul does
+// not: its output is cut with its row blocks, which only f32 rows can be.
+void fold_quantize(Graph& graph, Device& device) {
+  for (std::size_t at = 0; at < graph.nodes.size();) {
+    const Node& quantize = graph.nodes[at++];
+    if (kind_of(quantize) != OpKind::Quantize) continue;
+    const std::size_t maker = producer(graph, quantize.in[0]);
+    if (maker == kNoNode || !matmul_weights(kind_of(graph.nodes[maker])).empty()) continue;
+    if (sole_producer(graph, quantize.in[0], kind_of(graph.nodes[maker])) == kNoNode) continue;
+    Node direct = graph.nodes[maker];
+    for (Value& out : direct.out)
+      if (same(out, quantize.in[0])) out = quantize.out[0];
+    if (!supports(graph, device, direct)) continue;
+    const std::size_t gone[] = {maker, --at};
+    replace_nodes(graph, gone, maker, std::move(direct));
+  }
 }
 
 // Weight slots that no node reads any more are dropped, so that nobody uploads them.
@@ -73,10 +99,9 @@ void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
   std::vector<Node> nodes;
   std::map<std::pair<std::int32_t, Layout>, Value> quantized;  // by the f32 activation's id
   for (Node& node : graph.nodes) {
-    const auto kind = static_cast<OpKind>(node.attributes.index());
-    if (kind == OpKind::Linear || kind == OpKind::LinearExperts) {
+    if (!matmul_weights(kind_of(node)).empty()) {
       const PreparedOp wish = prepare_op(device, describe(graph, node));
-      if (options.pack_weights) node.in[1] = weight_in_layout(graph, node.in[1], wish.wanted[1]);
+      if (options.pack_weights) lay_out_weights(graph, node, wish);
       if (wish.wanted[0] != graph[node.in[0]].desc.layout) {
         Value& shared = quantized[{node.in[0].id, wish.wanted[0]}];
         if (!shared) {
@@ -94,6 +119,7 @@ void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
     nodes.push_back(std::move(node));
   }
   graph.nodes = std::move(nodes);
+  if (options.fuse) fold_quantize(graph, device);
   drop_unused_weights(graph);
 }
 

@@ -7,7 +7,7 @@ namespace strata {
 
 /// Asks the device's matmuls which layouts they want, gives their weight slots those layouts and
 /// puts one shared `quantize` in front of all matmuls that want the same activation quantized or
-/// rounded.
+/// rounded; what makes the activation writes it so itself where the device can (options.fuse).
 void settle_layouts(Graph& graph, Device& device, const PlanOptions& options);
 
 /// The device's implementation of `op`, prepared. Throws Error{unsupported_op}.

@@ -1,6 +1,7 @@
 #include "runtime/graph/plan.h"
 
 #include "runtime/graph/arena.h"
+#include "runtime/graph/fuse.h"
 #include "runtime/graph/passes.h"
 
 namespace strata {
@@ -44,6 +45,7 @@ void place(Plan& plan) {
 }  // namespace
 
 Plan make_plan(Graph graph, Device& device, const PlanOptions& options) {
+  if (options.fuse) fuse(graph, device);
   settle_layouts(graph, device, options);
   Plan plan;
   for (const ValueInfo& info : graph.values)

@@ -52,26 +52,6 @@ OpCost matmul_cost(const OpDesc& op) {
 
 }  // namespace
 
-std::span<const MatmulWeight> matmul_weights(OpKind kind) {
-  static constexpr MatmulWeight kLinear[] = {{1, 0, 2, 3}};
-  static constexpr MatmulWeight kGroup[] = {{1, 0, 4, -1}, {2, 1, 5, -1}, {3, 2, 6, -1}};
-  static constexpr MatmulWeight kGated[] = {{1, 0, -1, -1}, {2, 0, -1, -1}};
-  static constexpr MatmulWeight kExperts[] = {{1, 0, -1, -1}};
-  switch (kind) {
-    case OpKind::Linear:
-      return kLinear;
-    case OpKind::LinearGroup:
-      return kGroup;
-    case OpKind::LinearGated:
-    case OpKind::LinearExpertsGated:
-      return kGated;
-    case OpKind::LinearExperts:
-      return kExperts;
-    default:
-      return {};
-  }
-}
-
 OpCost op_cost(const OpDesc& op, std::int64_t kv_tokens) {
   if (op.kind() == OpKind::Embed || op.kind() == OpKind::GatherRows) return rows_only(op);
   if (const auto* a = std::get_if<Attention>(&op.attributes))

@@ -53,6 +53,7 @@ struct Rope {
   std::int32_t head_dim = 0;
   std::int32_t rot_dim = 0;
   float magnitude = 1.0F;
+  friend bool operator==(const Rope&, const Rope&) = default;
 };
 
 /// Writes each token's key and value, rounded to the cache's dtype, to its sequence's page.
@@ -102,6 +103,7 @@ struct MoeSort {
 struct LinearExperts {
   std::int32_t used = 0;
   bool shared_input = false;
+  friend bool operator==(const LinearExperts&, const LinearExperts&) = default;
 };
 
 /// out (T, dim): sum over choices of weights[t, c] * y[t * used + c], in the order of c.
@@ -204,6 +206,8 @@ struct MatmulWeight {
 /// The matrices of an op, in order; none for what is no matmul. All that knows about weights of
 /// matmuls (layouts, row blocks, cost) asks here. Their x is in[0].
 std::span<const MatmulWeight> matmul_weights(OpKind kind);
+/// Whether in[operand] is one of them.
+bool is_matmul_weight(OpKind kind, std::size_t operand);
 
 /// An op with the descriptions of its operands; shapes are capacities.
 struct OpDesc {

@@ -8,6 +8,7 @@
 #include "backends/registry.h"
 #include "runtime/core/error.h"
 #include "runtime/graph/builder.h"
+#include "runtime/graph/edit.h"
 
 namespace strata::test {
 namespace {
@@ -33,8 +34,7 @@ Graph three_projections(DType dtype) {
 
 int count(const Graph& graph, OpKind kind) {
   int found = 0;
-  for (const Node& node : graph.nodes)
-    found += static_cast<OpKind>(node.attributes.index()) == kind ? 1 : 0;
+  for (const Node& node : graph.nodes) found += kind_of(node) == kind ? 1 : 0;
   return found;
 }
 
@@ -45,11 +45,11 @@ class Passes : public testing::Test {
 
 TEST_F(Passes, OneQuantizeIsSharedByAllWhoWantIt) {
   Graph graph = three_projections(DType::Q8_0);
-  settle_layouts(graph, *device_, {});
+  settle_layouts(graph, *device_, {.fuse = false});
   EXPECT_EQ(count(graph, OpKind::Quantize), 1);
   std::int32_t shared = -1;
   for (const Node& node : graph.nodes) {
-    const auto kind = static_cast<OpKind>(node.attributes.index());
+    const OpKind kind = kind_of(node);
     if (kind == OpKind::Quantize) shared = node.out[0].id;
     if (kind != OpKind::Linear) continue;
     EXPECT_EQ(node.in[0].id, shared);
@@ -57,6 +57,33 @@ TEST_F(Passes, OneQuantizeIsSharedByAllWhoWantIt) {
     EXPECT_EQ(graph[node.in[1]].desc.layout, Layout::panels16);
   }
   EXPECT_EQ(graph.weights.size(), 4u);  // each projection in its packed layout only, and the norm
+}
+
+TEST_F(Passes, WhatMakesAnActivationWritesItAsItsReadersWant) {
+  Graph graph = three_projections(DType::Q8_0);
+  settle_layouts(graph, *device_, {});
+  EXPECT_EQ(count(graph, OpKind::Quantize), 0);
+  ASSERT_EQ(kind_of(graph.nodes[0]), OpKind::RmsNorm);
+  EXPECT_EQ(graph[graph.nodes[0].out[0]].desc.layout, Layout::quantized);
+  for (std::size_t i = 1; i <= 3; ++i) EXPECT_EQ(graph.nodes[i].in[0].id, graph.nodes[0].out[0].id);
+}
+
+// The norm's result is read as f32 too, so it is quantized beside.
+TEST_F(Passes, AnActivationWantedInTwoLayoutsIsQuantizedApart) {
+  GraphBuilder g(4, all_of(DType::Q8_0), "test");
+  const Value h = g.rms_norm(g.input(64), g.weight("norm"), 1e-5F);
+  Graph graph = g.finish(g.swiglu(h, g.linear(h, g.weight("q"))));
+  settle_layouts(graph, *device_, {});
+  EXPECT_EQ(count(graph, OpKind::Quantize), 1);
+  EXPECT_EQ(graph[graph.nodes[0].out[0]].desc.layout, Layout::rows);
+}
+
+// A matmul's output may be cut with its row blocks, which quantized rows cannot be.
+TEST_F(Passes, AMatmulsOutputStaysF32) {
+  GraphBuilder g(4, all_of(DType::Q8_0), "test");
+  Graph graph = g.finish(g.linear(g.linear(g.input(64), g.weight("a")), g.weight("b")));
+  settle_layouts(graph, *device_, {});
+  EXPECT_EQ(count(graph, OpKind::Quantize), 2);
 }
 
 TEST_F(Passes, FloatWeightsStayAsTheyAre) {
@@ -68,7 +95,7 @@ TEST_F(Passes, FloatWeightsStayAsTheyAre) {
 
 TEST_F(Passes, WithoutPackingWeightsKeepTheFilesLayout) {
   Graph graph = three_projections(DType::Q4_0);
-  settle_layouts(graph, *device_, PlanOptions{false});
+  settle_layouts(graph, *device_, {.pack_weights = false, .fuse = false});
   EXPECT_EQ(count(graph, OpKind::Quantize), 1);
   EXPECT_EQ(graph.weights.size(), 4u);
   for (const WeightSlot& slot : graph.weights) EXPECT_EQ(slot.desc.layout, Layout::rows);

@@ -156,6 +156,18 @@ TEST_P(BatchInvariance, PackedAndUnpackedWeights) {
   EXPECT_TRUE(same_bits(alone(*unpacked.runner, tokens, 40), alone(*packed.runner, tokens, 40)));
 }
 
+TEST_P(BatchInvariance, FusedOpsAndPrimitives) {
+  RunnerOptions options = options_of(GetParam());
+  LoadedModel fused = load_model(path_of(GetParam()), options, 2);
+  const Tokens tokens = random_tokens(40, 0, *fused.model);
+  options.programs.fuse = false;
+  LoadedModel primitives = load_model(path_of(GetParam()), options, 2);
+  for (const std::size_t chunk : {40, 1})
+    EXPECT_TRUE(
+        same_bits(alone(*fused.runner, tokens, chunk), alone(*primitives.runner, tokens, chunk)))
+        << "chunks of " << chunk;
+}
+
 // Two sequences that share a prefix and then part, against the same two computed apart.
 TEST_P(BatchInvariance, ForkedSequences) {
   LoadedModel loaded = load_model(path_of(GetParam()), options_of(GetParam()), 1);

@@ -3,7 +3,9 @@
 namespace strata::cpu::STRATA_ISA {
 
 void add_rows(const float* a, const float* b, float* out, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = a[i] + b[i];
+  std::int64_t i = 0;
+  for (; i + kWide <= n; i += kWide) store16(out + i, add16(load16(a + i), load16(b + i)));
+  for (; i < n; ++i) out[i] = a[i] + b[i];
 }
 
 // out = gate / (1 + exp(-gate)) * up. Lanes do not depend on each other: n may cut a row anywhere.

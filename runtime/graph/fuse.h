@@ -1,0 +1,14 @@
+#pragma once
+
+#include "runtime/graph/graph.h"
+
+namespace strata {
+
+class Device;
+
+/// Puts fused ops of ops.def in the place of the primitives that they stand for, where the device
+/// supports them. An activation that something else reads is never fused away. Runs on a graph of
+/// primitives, before settle_layouts; results keep their bits.
+void fuse(Graph& graph, Device& device);
+
+}  // namespace strata
