@@ -25,14 +25,14 @@ std::size_t hidden_bytes(const Model& model, const RunnerOptions& options) {
 // Logits are made in passes of at most so many bytes: all rows of a long prompt would not fit.
 constexpr std::int64_t kLogitBytes = 64 << 20;
 
-// The executor launches a matmul once per row block; every other op wants its weight whole.
+// The executor launches a matmul once per row block; every other operand is wanted whole.
 ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
   for (const PlannedNode& node : plan.nodes) {
     for (std::size_t i = 0; i < node.in.size(); ++i) {
       if (node.in[i] < 0) continue;
       const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[i])];
       const bool same = value.kind == ValueKind::weight && value.slot == static_cast<int>(slot);
-      if (same && (node.op.desc.kind() != OpKind::Linear || i != 1))
+      if (same && !is_matmul_weight(node.op.desc.kind(), i))
         return ResidentWeights::Cut::whole;
     }
   }
