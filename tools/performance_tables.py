@@ -239,7 +239,8 @@ def ceiling_share(rows):
     shares = sorted(row["ceiling_share"] for row in rows if row.get("ceiling_share"))
     if not shares:
         return "-"
-    return f"{shares[len(shares) // 2]:.2f} of {rows[0]['ceiling']}"
+    ceiling = "read" if rows[0].get("read_ceiling") else rows[0].get("matmul_path", "peak")
+    return f"{shares[len(shares) // 2]:.2f} of {ceiling}"
 
 
 def models_table(options):
