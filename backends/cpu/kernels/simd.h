@@ -1,12 +1,14 @@
 #pragma once
 
 // Vectors of 16 f32 lanes for every instruction set, so that all variants of a kernel sum in the
-// same order: one AVX-512 register, two of AVX2, or four generic vectors of four.
+// same order: one AVX-512 register, two of AVX2, four of NEON, or four generic vectors of four.
 
 #include <cstdint>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 #include "backends/cpu/kernels/isa.h"
@@ -68,6 +70,50 @@ static inline F32x16 fma16(F32x16 a, F32x16 b, F32x16 c) {
 static inline F32x16 load16_f16(const std::uint16_t* p) {
   const __m128i* h = reinterpret_cast<const __m128i*>(p);
   return {_mm256_cvtph_ps(_mm_loadu_si128(h)), _mm256_cvtph_ps(_mm_loadu_si128(h + 1))};
+}
+
+#elif defined(__ARM_NEON)
+
+static constexpr int kLanes = 4;
+
+struct F32x16 {
+  float32x4_t v[4];
+};
+static inline F32x16 set16(float a) {
+  const float32x4_t v = vdupq_n_f32(a);
+  return {{v, v, v, v}};
+}
+static inline F32x16 load16(const float* p) {
+  return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}};
+}
+static inline void store16(float* p, F32x16 a) {
+  for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, a.v[i]);
+}
+static inline F32x16 add16(F32x16 a, F32x16 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_f32(a.v[i], b.v[i]);
+  return a;
+}
+static inline F32x16 sub16(F32x16 a, F32x16 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vsubq_f32(a.v[i], b.v[i]);
+  return a;
+}
+static inline F32x16 mul16(F32x16 a, F32x16 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vmulq_f32(a.v[i], b.v[i]);
+  return a;
+}
+// As the others: the second operand where one of them is NaN.
+static inline F32x16 max16(F32x16 a, F32x16 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]);
+  return a;
+}
+static inline F32x16 fma16(F32x16 a, F32x16 b, F32x16 c) {
+  for (int i = 0; i < 4; ++i) c.v[i] = vfmaq_f32(c.v[i], a.v[i], b.v[i]);
+  return c;
+}
+static inline F32x16 load16_f16(const std::uint16_t* p) {
+  F32x16 a;
+  for (int i = 0; i < 4; ++i) a.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+  return a;
 }
 
 #else
@@ -134,7 +180,7 @@ static inline float bf16_value(std::uint16_t h) {
   return float_of(static_cast<std::uint32_t>(h) << 16);
 }
 
-#if !defined(__AVX2__)
+#if !defined(__AVX2__) && !defined(__ARM_NEON)
 static inline F32x16 load16_f16(const std::uint16_t* p) {
   float values[kWide];
   for (int i = 0; i < kWide; ++i) values[i] = f16_value(p[i]);
