@@ -147,7 +147,8 @@ TEST(Quantize, InfinityAndNanPoisonTheirBlock) {
 TEST(Quantize, MatmulIsWithinTheBoundOfItsSteps) {
   const std::int64_t k = 256;
   const Tensor x = tensor_of({DType::F32, Layout::rows, {2, k}}, random_floats(2 * k, 33).data());
-  for (DType dtype : {DType::Q8_0, DType::Q4_0}) {
+  for (DType dtype : weight_dtypes()) {
+    if (!has_int8_path(dtype)) continue;
     const Tensor w =
         tensor_of({dtype, Layout::rows, {20, k}}, random_weights(dtype, 20, k, 34).data());
     for (const std::string& isa : runnable_isas()) {

@@ -83,7 +83,7 @@ std::vector<DType> weight_dtypes() {
   return dtypes;
 }
 
-bool has_int8_path(DType dtype) { return dtype == DType::Q8_0 || dtype == DType::Q4_0; }
+bool has_int8_path(DType dtype) { return is_quantized(dtype); }
 
 std::uint64_t Random::next() {  // splitmix64
   std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
@@ -117,6 +117,16 @@ std::vector<std::byte> random_weights(DType dtype, std::int64_t rows, std::int64
     else
       std::memcpy(&bytes[at], &half, sizeof(half));
   }
+  return bytes;
+}
+
+std::vector<std::byte> uniform_weights(DType dtype, std::int64_t rows, std::int64_t columns,
+                                       int byte) {
+  Random random(1);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(rows) * row_bytes(dtype, columns),
+                               static_cast<std::byte>(byte));
+  for (std::size_t at = 0; at < bytes.size(); at += dtype_info(dtype).block_bytes)
+    sane_scales(dtype, &bytes[at], random);
   return bytes;
 }
 

@@ -36,6 +36,10 @@ std::vector<float> random_floats(std::int64_t count, std::uint64_t seed);
 std::vector<std::byte> random_weights(DType dtype, std::int64_t rows, std::int64_t columns,
                                       std::uint64_t seed);
 
+/// The same with all other bytes alike.
+std::vector<std::byte> uniform_weights(DType dtype, std::int64_t rows, std::int64_t columns,
+                                       int byte);
+
 /// An aligned tensor that owns its bytes.
 struct Tensor {
   std::vector<std::byte> bytes;
@@ -55,7 +59,7 @@ Tensor quantized(Device& device, const Tensor& x);
 /// w through the op pack.
 Tensor packed(Device& device, const Tensor& w);
 
-/// Q8_0 and Q4_0.
+/// Every block-quantized dtype.
 bool has_int8_path(DType dtype);
 
 /// out, as rows of n floats.

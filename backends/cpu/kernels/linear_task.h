@@ -34,4 +34,17 @@ struct LinearTask {
 /// Rows of w that a float kernel converts at once into its scratch.
 inline constexpr std::int64_t kScratchRows = 16;
 
+/// Pieces that the integer kernels work in where there are many tokens: so many columns of so many
+/// rows of w are expanded at a time and meet so many tokens.
+inline constexpr std::int64_t kInt8Columns = 512;
+inline constexpr std::int64_t kInt8TileRows = 32;
+inline constexpr std::int64_t kInt8Tokens = 512;
+
+/// Their scratch, one after the other: a panel of weights that lie in the file's rows, packed (at
+/// most 34 bytes per 32 columns); expanded weights (at most 32 bytes and 3 floats per row and 32
+/// columns); sums of the tokens, twice for a gated pair.
+inline constexpr std::int64_t kInt8PackedBytes = kInt8Columns / 32 * 16 * 34;
+inline constexpr std::int64_t kInt8WideBytes = kInt8Columns / 32 * kInt8TileRows * (32 + 3 * 4);
+inline constexpr std::int64_t kInt8SumBytes = kInt8TileRows * 4;
+
 }  // namespace strata::cpu

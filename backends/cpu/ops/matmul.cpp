@@ -9,6 +9,13 @@ constexpr std::size_t kAlign = 64;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
+// Scratch of one thread's integer matmul for `tokens` at most.
+std::int64_t int8_scratch_bytes(std::int64_t tokens, bool panels) {
+  if (tokens > 1)
+    return kInt8PackedBytes + kInt8WideBytes + 2 * std::min(tokens, kInt8Tokens) * kInt8SumBytes;
+  return panels ? 0 : kInt8PackedBytes;
+}
+
 // Scratch of one thread: rows of w as f32, or panels of w made ready for many tokens.
 std::size_t scratch_bytes(const TensorDesc& x, const TensorDesc& w) {
   const DType dtype = w.dtype;
@@ -23,7 +30,8 @@ std::size_t scratch_bytes(const TensorDesc& x, const TensorDesc& w) {
     case MatmulPath::int8:
       break;
   }
-  return aligned(static_cast<std::size_t>(kPanelRows) * row_bytes(dtype, k));
+  return aligned(
+      static_cast<std::size_t>(int8_scratch_bytes(x.shape.rows(), w.layout == Layout::panels16)));
 }
 
 std::string_view kernel_name(const OpDesc& op) {
@@ -55,7 +63,7 @@ MatmulPath matmul_path(Layout x) {
 }
 
 MatmulPath preferred_path(DType weight) {
-  return weight == DType::Q8_0 || weight == DType::Q4_0 ? MatmulPath::int8 : MatmulPath::f32;
+  return is_quantized(weight) ? MatmulPath::int8 : MatmulPath::f32;
 }
 
 bool matmul_supports(const OpDesc& op) {
