@@ -51,19 +51,6 @@ void refuse_other_prompt_threads(const cli::Arguments& arguments, const Device& 
       "give -t alone");
 }
 
-std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments) {
-  refuse_gpu_layers(arguments);
-  const std::string& asked = arguments.text(OptionId::device);
-  const std::string name = asked.empty() ? "cpu" : asked;
-  if (name.find(',') != std::string::npos)
-    throw Error(ErrorCode::usage, "--device",
-                fmt::format("\"{}\" names several devices; this version computes on one", name),
-                "--device cpu");
-  auto device = open_device(name, {static_cast<int>(arguments.integer(OptionId::threads))});
-  refuse_other_prompt_threads(arguments, *device);
-  return device;
-}
-
 void refuse_bad_tensors(const ModelFile& file, Console& console) {
   const std::vector<TensorDefect> defects = check_tensors(
       file,
@@ -100,6 +87,19 @@ std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments
                                 !flag_or(arguments, OptionId::mmap, true)});
 }
 
+std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads) {
+  refuse_gpu_layers(arguments);
+  const std::string& asked = arguments.text(OptionId::device);
+  const std::string name = asked.empty() ? "cpu" : asked;
+  if (name.find(',') != std::string::npos)
+    throw Error(ErrorCode::usage, "--device",
+                fmt::format("\"{}\" names several devices; this version computes on one", name),
+                "--device cpu");
+  auto device = open_device(name, {threads});
+  refuse_other_prompt_threads(arguments, *device);
+  return device;
+}
+
 PlannedModel plan_model(const cli::Arguments& arguments, Console& console, ContextWish wish) {
   PlannedModel planned;
   const std::shared_ptr<const ModelFile> file = open_model_file(arguments);
@@ -107,7 +107,8 @@ PlannedModel plan_model(const cli::Arguments& arguments, Console& console, Conte
   planned.model = Model::load(file);
   for (const std::string& warning : planned.model->warnings()) console.warn(warning);
   if (flag_or(arguments, OptionId::check_tensors, false)) refuse_bad_tensors(*file, console);
-  planned.device = open_asked_device(arguments);
+  planned.device =
+      open_asked_device(arguments, static_cast<int>(arguments.integer(OptionId::threads)));
 
   RunnerOptions& options = planned.options;
   options.programs.kv.k = cache_type(arguments, OptionId::cache_type_k);

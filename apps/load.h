@@ -12,6 +12,10 @@ namespace strata::apps {
 /// Opens the model that -m or the first positional names. Throws Error{usage} when neither does.
 std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments);
 
+/// Opens the device that --device names, the CPU by default, with `threads` threads (0: all usable
+/// CPUs). Throws Error{usage} or Error{device_missing}, also for layers that -ngl wants on a GPU.
+std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads);
+
 /// A model opened, checked and planned, with nothing loaded yet.
 struct PlannedModel {
   std::unique_ptr<Device> device;

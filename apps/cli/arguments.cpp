@@ -54,11 +54,32 @@ std::vector<std::int64_t> read_integers(const OptionInfo& option, std::string_vi
   return *list;
 }
 
+std::vector<std::int64_t> read_ranges(const OptionInfo& option, std::string_view subject,
+                                      std::string_view text) {
+  auto list = parse_ranges(text, option.least_integer, option.most_integer);
+  if (list) return *list;
+  refuse(option, subject,
+         fmt::format("\"{}\" is not a list of whole numbers of {} to {}, or of ranges of them such "
+                     "as 128-512+128 or 128-1024*2",
+                     text, option.least_integer, option.most_integer));
+}
+
 std::string read_choice(const OptionInfo& option, std::string_view subject, std::string_view text) {
   for (std::string_view choice : option.choices)
     if (same_word(choice, text)) return std::string(choice);
   refuse(option, subject,
          fmt::format("\"{}\" is not one of {}", text, fmt::join(option.choices, ", ")));
+}
+
+// What stands between commas.
+std::vector<std::string_view> split(std::string_view text) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    parts.push_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
 }
 
 }  // namespace
@@ -71,6 +92,28 @@ std::optional<std::string> process_environment(const std::string& name) {
 Arguments::Arguments(Command command) : command_(command), values_(options().size()) {
   for (const OptionInfo& option : options())
     if (!option.standard.empty()) set(option, Source::standard, option.long_name, option.standard);
+}
+
+void Arguments::add(const OptionInfo& option, Source source, std::string_view subject,
+                    std::string_view text) {
+  Value& value = values_[static_cast<std::size_t>(option.id)];
+  if (value.source != source) {  // what was there is not added to, but replaced
+    value.integers.clear();
+    value.texts.clear();
+  }
+  if (option.kind == ValueKind::ranges) {
+    const std::vector<std::int64_t> list = read_ranges(option, subject, text);
+    value.integers.insert(value.integers.end(), list.begin(), list.end());
+  } else if (option.kind == ValueKind::texts) {
+    if (option.id == OptionId::logit_bias) parse_logit_bias(subject, text);
+    value.texts.emplace_back(text);
+  } else {
+    for (std::string_view part : split(text)) {
+      if (part.empty()) refuse(option, subject, fmt::format("\"{}\" has an empty part", text));
+      value.texts.push_back(option.kind == ValueKind::choices ? read_choice(option, subject, part)
+                                                              : std::string(part));
+    }
+  }
 }
 
 void Arguments::set(const OptionInfo& option, Source source, std::string_view subject,
@@ -95,9 +138,11 @@ void Arguments::set(const OptionInfo& option, Source source, std::string_view su
     case ValueKind::choice:
       value.text = read_choice(option, subject, text);
       break;
+    case ValueKind::ranges:
     case ValueKind::texts:
-      if (option.id == OptionId::logit_bias) parse_logit_bias(subject, text);
-      value.texts.emplace_back(text);
+    case ValueKind::choices:
+    case ValueKind::paths:
+      add(option, source, subject, text);
       break;
     case ValueKind::path:
       if (text.empty()) refuse(option, subject, "the file name is empty");
@@ -131,11 +176,14 @@ const std::string& Arguments::text(OptionId id) const {
 }
 
 const std::vector<std::int64_t>& Arguments::integers(OptionId id) const {
-  return value(id, ValueKind::integers).integers;
+  const bool ranges = option_info(id).kind == ValueKind::ranges;
+  return value(id, ranges ? ValueKind::ranges : ValueKind::integers).integers;
 }
 
 const std::vector<std::string>& Arguments::texts(OptionId id) const {
-  return value(id, ValueKind::texts).texts;
+  const ValueKind kind = option_info(id).kind;
+  const bool list = kind == ValueKind::choices || kind == ValueKind::paths;
+  return value(id, list ? kind : ValueKind::texts).texts;
 }
 
 }  // namespace strata::cli

@@ -39,9 +39,9 @@ class Arguments {
   bool flag(OptionId id) const;
   std::int64_t integer(OptionId id) const;  ///< 0 if not given and without a default
   double number(OptionId id) const;
-  const std::string& text(OptionId id) const;  ///< of a text, path or choice
-  const std::vector<std::int64_t>& integers(OptionId id) const;
-  const std::vector<std::string>& texts(OptionId id) const;
+  const std::string& text(OptionId id) const;                    ///< of a text, path or choice
+  const std::vector<std::int64_t>& integers(OptionId id) const;  ///< of integers or ranges
+  const std::vector<std::string>& texts(OptionId id) const;      ///< of texts, choices or paths
 
  private:
   friend class Parser;
@@ -60,6 +60,9 @@ class Arguments {
   /// the environment variable.
   void set(const OptionInfo& option, Source source, std::string_view subject,
            std::string_view text);
+  /// The same for an option whose values add up.
+  void add(const OptionInfo& option, Source source, std::string_view subject,
+           std::string_view text);
 
   Command command_;
   std::vector<std::string> positional_;
@@ -68,7 +71,7 @@ class Arguments {
 
 /// Reads the words after the program's name. An option may stand before or after other words; a
 /// value follows as the next word or after "="; "--" ends the options; the last of a repeated
-/// option wins, texts add up. -h anywhere makes a valid result at once. What the command line
+/// option wins, lists add up. -h anywhere makes a valid result at once. What the command line
 /// leaves open is taken from the environment (an empty variable counts as not set), then from the
 /// defaults. No words at all ask for help. Throws Error{usage} naming the option or variable.
 Arguments parse(std::span<const std::string> words,

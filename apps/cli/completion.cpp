@@ -37,12 +37,18 @@ std::string pattern(const OptionInfo& option) {
 
 bool takes_value(const OptionInfo& option) { return option.kind != ValueKind::flag; }
 
+bool takes_file(const OptionInfo& option) {
+  return option.kind == ValueKind::path || option.kind == ValueKind::paths;
+}
+
+bool takes_models(const CommandInfo& info) { return info.positional.starts_with("[MODEL"); }
+
 // What bash offers for the word after an option of `command`.
 std::string bash_values(Command command) {
   std::string text;
   for (const OptionInfo& option : options()) {
     if (!option.taken_by(command) || !takes_value(option)) continue;
-    if (option.kind == ValueKind::path)
+    if (takes_file(option))
       text += fmt::format(
           "        {}) compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\")) ;;\n",
           pattern(option));
@@ -67,7 +73,7 @@ std::string bash_command(const CommandInfo& info) {
   }
   std::string text = fmt::format("    {})\n      case \"$before\" in\n", info.name);
   text += bash_values(info.command);
-  const std::string other = info.positional == "[MODEL]"
+  const std::string other = takes_models(info)
                                 ? "compopt -o filenames; COMPREPLY=($(compgen -f -- \"$word\"))"
                                 : fmt::format("COMPREPLY=($(compgen -W {} -- \"$word\"))",
                                               quoted(positional_words(info)));
@@ -104,8 +110,8 @@ std::string zsh_text(std::string_view text) {
 
 std::string zsh_action(const OptionInfo& option) {
   if (!takes_value(option)) return "";
-  if (option.kind == ValueKind::path) return ":file:_files";
-  if (option.kind == ValueKind::choice) return fmt::format(":value:({})", words(option.choices));
+  if (takes_file(option)) return ":file:_files";
+  if (has_choices(option.kind)) return fmt::format(":value:({})", words(option.choices));
   return fmt::format(":{}:", zsh_text(option.metavar));
 }
 
@@ -121,7 +127,7 @@ std::string zsh_command(const CommandInfo& info) {
                           quoted(fmt::format("*{}[not: {}]", name, zsh_text(option.help))));
   }
   const std::string action =
-      info.positional == "[MODEL]" ? "_files" : fmt::format("({})", positional_words(info));
+      takes_models(info) ? "_files" : fmt::format("({})", positional_words(info));
   return text + fmt::format("        {} ;;\n", quoted("*:argument:" + action));
 }
 
@@ -160,9 +166,9 @@ std::string fish_option(std::string_view command, const OptionInfo& option) {
       fmt::format("complete -c strata -n '__fish_seen_subcommand_from {}'", command);
   std::string line = start;
   for (std::string_view name : option.names) line += fish_name(name);
-  if (option.kind == ValueKind::path)
+  if (takes_file(option))
     line += " -r -F";
-  else if (option.kind == ValueKind::choice)
+  else if (has_choices(option.kind))
     line += fmt::format(" -x -a '{}'", words(option.choices));
   else if (takes_value(option))
     line += " -x";
@@ -182,7 +188,7 @@ std::string fish_script() {
                         fish_text(info.summary));
     const std::string seen =
         fmt::format("complete -c strata -n '__fish_seen_subcommand_from {}'", info.name);
-    if (info.positional == "[MODEL]")
+    if (takes_models(info))
       text += seen + " -F\n";
     else if (!info.positional.empty())
       text += fmt::format("{} -a '{}'\n", seen, positional_words(info));

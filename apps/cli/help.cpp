@@ -61,7 +61,7 @@ bool has_many_choices(const OptionInfo& option) {
 std::string spellings(const OptionInfo& option) {
   std::string left = fmt::format("{}", fmt::join(option.names, ", "));
   if (!option.off_names.empty()) left += fmt::format(", {}", fmt::join(option.off_names, ", "));
-  if (option.kind == ValueKind::choice)
+  if (has_choices(option.kind))
     left += has_many_choices(option) ? std::string(" VALUE")
                                      : fmt::format(" {}", fmt::join(option.choices, "|"));
   else if (option.kind != ValueKind::flag)

@@ -19,6 +19,7 @@ constexpr std::uint32_t kEvery = ~0u;
 constexpr std::uint32_t kLoadModel = bit(run) | bit(logits) | bit(perplexity);
 constexpr std::uint32_t kTakePrompt = kLoadModel | bit(tokenize);
 constexpr std::uint32_t kNeedModel = kTakePrompt | bit(inspect) | bit(plan);
+constexpr std::uint32_t kPlaceModel = kLoadModel | bit(plan) | bit(bench);
 
 constexpr std::string_view kSyntheticShapes =
 #define STRATA_SYNTHETIC_SHAPE(name, ...) name " "

@@ -34,8 +34,26 @@ enum class OptionId : std::uint8_t {
 #undef STRATA_OPTION
 };
 
-/// What an option takes: nothing, a number, a text, or several of them.
-enum class ValueKind : std::uint8_t { flag, integer, number, text, path, choice, integers, texts };
+/// What an option takes: nothing, a number, a text, or several of them. Lists have commas between;
+/// given again, an option of the kinds from ranges on adds to its list.
+enum class ValueKind : std::uint8_t {
+  flag,
+  integer,
+  number,
+  text,
+  path,
+  choice,
+  integers,
+  ranges,  ///< whole numbers, also as 1-4, 8-64+8 or 8-64*2
+  texts,   ///< one each time, commas and all
+  choices,
+  paths
+};
+
+/// Whether values of this kind come from OptionInfo::choices.
+constexpr bool has_choices(ValueKind kind) {
+  return kind == ValueKind::choice || kind == ValueKind::choices;
+}
 
 /// The headings of --help, in its order.
 enum class OptionGroup : std::uint8_t {

@@ -17,7 +17,7 @@ bool looks_like_option(std::string_view word) { return word.size() > 1 && word.f
 
 bool takes_numbers(const OptionInfo& option) {
   return option.kind == ValueKind::integer || option.kind == ValueKind::number ||
-         option.kind == ValueKind::integers;
+         option.kind == ValueKind::integers || option.kind == ValueKind::ranges;
 }
 
 // "-3", "-.5" or "-1,2": the value of a numeric option, not the next option.
@@ -144,7 +144,7 @@ class Parser {
 
   std::string_view next_value(std::span<const std::string> words, const OptionInfo& option,
                               std::string_view name) {
-    const std::string_view metavar = option.kind == ValueKind::choice ? "VALUE" : option.metavar;
+    const std::string_view metavar = has_choices(option.kind) ? "VALUE" : option.metavar;
     if (next_ == words.size())
       refuse(name, "the value is missing", fmt::format("{} {}", name, metavar));
     const std::string_view word = words[next_++];

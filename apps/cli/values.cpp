@@ -95,6 +95,48 @@ std::optional<std::vector<std::int64_t>> parse_integers(std::string_view text) {
   }
 }
 
+namespace {
+
+// One part of such a list, appended to `numbers`; false when it is none.
+bool append_range(std::string_view text, std::int64_t least, std::int64_t most,
+                  std::vector<std::int64_t>& numbers) {
+  constexpr std::size_t kMostNumbers = 4096;
+  const std::size_t dash = text.find('-', 1);
+  const auto first = parse_integer(text.substr(0, dash));
+  if (!first || *first < least || *first > most) return false;
+  if (dash == std::string_view::npos) {
+    numbers.push_back(*first);
+    return true;
+  }
+  const std::string_view rest = text.substr(dash + 1);
+  const std::size_t sign = rest.find_first_of("+*");
+  const auto last = parse_integer(rest.substr(0, sign));
+  const bool stepped = sign != std::string_view::npos;
+  const auto step = stepped ? parse_integer(rest.substr(sign + 1)) : std::optional<std::int64_t>(1);
+  if (!last || *last < *first || *last > most || !step || *step < 1 || *step > most) return false;
+  const bool times = stepped && rest[sign] == '*';
+  if (times && (*step < 2 || *first < 1)) return false;  // it would not grow
+  for (std::int64_t i = *first; i <= *last && numbers.size() <= kMostNumbers;) {
+    numbers.push_back(i);
+    // Both are at most 2^31: neither can wrap.
+    i = times ? i * *step : i + *step;
+  }
+  return numbers.size() <= kMostNumbers;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::int64_t>> parse_ranges(std::string_view text, std::int64_t least,
+                                                      std::int64_t most) {
+  std::vector<std::int64_t> numbers;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    if (!append_range(trim(text.substr(0, comma)), least, most, numbers)) return std::nullopt;
+    if (comma == std::string_view::npos) return numbers;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 std::pair<std::int32_t, float> parse_logit_bias(std::string_view subject, std::string_view text) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr double kMost = static_cast<double>(std::numeric_limits<float>::max());

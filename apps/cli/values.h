@@ -24,6 +24,12 @@ std::optional<bool> parse_switch(std::string_view text);
 /// "1,2,3", also as "[1, 2, 3]"; an empty text is an empty list; empty for anything else.
 std::optional<std::vector<std::int64_t>> parse_integers(std::string_view text);
 
+/// "512,1024", "1-4" (1, 2, 3, 4), "8-64+8" and "8-64*2" (8, 16, 32, 64), in any mixture: the
+/// lists of llama-bench. Empty for anything else, for numbers outside of least .. most, and for
+/// more than some thousand numbers.
+std::optional<std::vector<std::int64_t>> parse_ranges(std::string_view text, std::int64_t least,
+                                                      std::int64_t most);
+
 /// "15043+1.5", "15043-1", "15043-inf" (a ban; also "15043=false"): a token and its logit bias.
 /// Throws Error{usage} naming `subject`.
 std::pair<std::int32_t, float> parse_logit_bias(std::string_view subject, std::string_view text);

@@ -14,6 +14,7 @@ int logits_command(const cli::Arguments& arguments, Console& console);
 int perplexity_command(const cli::Arguments& arguments, Console& console);
 int devices_command(const cli::Arguments& arguments, Console& console);
 int plan_command(const cli::Arguments& arguments, Console& console);
+int bench_command(const cli::Arguments& arguments, Console& console);
 int synth_command(const cli::Arguments& arguments, Console& console);
 int completion_command(const cli::Arguments& arguments, Console& console);
 int version_command(const cli::Arguments& arguments, Console& console);

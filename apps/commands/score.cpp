@@ -20,9 +20,8 @@ using cli::OptionId;
 // Refuses the model before the prompt is looked at: a wrong architecture is the first thing to say.
 std::shared_ptr<const text::Tokenizer> tokenizer_for(const cli::Arguments& arguments,
                                                      const ModelFile& file) {
-  const bool ids =
-      cli::option_info(OptionId::ids).taken_by(arguments.command()) && arguments.has(OptionId::ids);
-  return ids ? load_tokenizer(file.metadata()) : require_tokenizer(file.metadata());
+  return arguments.has(OptionId::ids) ? load_tokenizer(file.metadata())
+                                      : require_tokenizer(file.metadata());
 }
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
@@ -75,8 +74,8 @@ int perplexity_command(const cli::Arguments& arguments, Console& console) {
   Profile profile(arguments);
   const std::unique_ptr<Runner> runner = load_runner(planned, console);
   profile.attach(*runner);
-  const text::Vocabulary& vocabulary = tokenizer->vocabulary();
-  const text::TokenId bos = vocabulary.add_bos() ? *vocabulary.special().bos : -1;
+  const bool adds_bos = tokenizer != nullptr && tokenizer->vocabulary().add_bos();
+  const text::TokenId bos = adds_bos ? *tokenizer->vocabulary().special().bos : -1;
   console.note(fmt::format("{} tokens in chunks of {}", ids.size(), context));
   const PerplexityResult result =
       measure_perplexity(*runner, ids, context, bos, arguments.integer(OptionId::chunks),

@@ -34,6 +34,22 @@ Error error_of(const std::vector<std::string>& words, const Variables& variables
   return Error(ErrorCode::runtime, "nothing", "was thrown");
 }
 
+TEST(Parse, ListsAddUpAndReplaceTheDefault) {
+  EXPECT_THAT(read({"bench"}).integers(OptionId::bench_prompt), ElementsAre(512));
+  const Arguments a = read({"bench", "-p", "1,8-32*2", "-p", "64", "-ctk", "F16,q8_0", "-m", "a,b",
+                            "-m", "c", "-pg", "4,2", "-pg", "8,1"});
+  EXPECT_THAT(a.integers(OptionId::bench_prompt), ElementsAre(1, 8, 16, 32, 64));
+  EXPECT_THAT(a.texts(OptionId::bench_type_k), ElementsAre("f16", "q8_0"));
+  EXPECT_THAT(a.texts(OptionId::bench_type_v), ElementsAre("f16"));
+  EXPECT_THAT(a.texts(OptionId::models), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(a.texts(OptionId::bench_both), ElementsAre("4,2", "8,1"));
+  const Arguments b = read({"bench", "-n", "7"}, {{"STRATA_N_GEN", "1,2"}});
+  EXPECT_THAT(b.integers(OptionId::bench_generate), ElementsAre(7)) << "not added to the variable";
+  EXPECT_THAT(error_of({"bench", "-p", "4-1"}).detail(), HasSubstr("\"4-1\" is not a list"));
+  EXPECT_THAT(error_of({"bench", "-ctk", "f16,q9"}).detail(), HasSubstr("\"q9\" is not one of"));
+  EXPECT_THAT(error_of({"bench", "-m", "a,,b"}).detail(), HasSubstr("empty part"));
+}
+
 TEST(Parse, DefaultsAreLlamaCpps) {
   const Arguments a = read({"run"});
   EXPECT_EQ(a.command(), Command::run);

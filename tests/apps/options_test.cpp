@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "apps/cli/arguments.h"
 
@@ -46,8 +47,8 @@ TEST(OptionTable, RowsAreComplete) {
     EXPECT_FALSE(option.help.empty());
     EXPECT_NE(option.commands, 0u);
     EXPECT_EQ(&option_info(option.id), &option);
-    EXPECT_EQ(option.kind == ValueKind::choice, !option.choices.empty());
-    const bool shows_metavar = option.kind != ValueKind::flag && option.kind != ValueKind::choice;
+    EXPECT_EQ(has_choices(option.kind), !option.choices.empty());
+    const bool shows_metavar = option.kind != ValueKind::flag && !has_choices(option.kind);
     EXPECT_EQ(shows_metavar, !option.metavar.empty());
     for (std::string_view name : option.names) EXPECT_TRUE(name.starts_with("-")) << name;
     if (!option.off_names.empty()) {
@@ -71,6 +72,14 @@ TEST(OptionTable, TheSameSpellingMayDifferBetweenCommands) {
   EXPECT_EQ(option_named(Command::run, "--ids")->option->id, OptionId::ids);
   EXPECT_EQ(option_named(Command::tokenize, "--ids")->option->id, OptionId::ids_only);
   EXPECT_FALSE(option_named(Command::plan, "--ids"));
+}
+
+TEST(OptionTable, BenchHasTheNamesOfLlamaBench) {
+  std::istringstream names(
+      "-m --model -p --n-prompt -n --n-gen -pg -d --n-depth -b --batch-size -ub --ubatch-size -ctk "
+      "--cache-type-k -ctv --cache-type-v -t --threads -r --repetitions --delay -o --output -oe "
+      "--output-err --no-warmup --progress -v -ngl -dev -nr -fa");
+  for (std::string name; names >> name;) EXPECT_TRUE(option_named(Command::bench, name)) << name;
 }
 
 TEST(OptionTable, AliasesOfOtherProgramsAreThere) {

@@ -26,6 +26,26 @@ TEST(ParseIntegers, ListsAsPeopleWriteThem) {
     EXPECT_FALSE(parse_integers(text)) << text;
 }
 
+TEST(ParseRanges, ListsOfLlamaBench) {
+  const auto parse = [](const char* text) { return parse_ranges(text, 0, 100000); };
+  EXPECT_THAT(parse("512"), Optional(ElementsAre(512)));
+  EXPECT_THAT(parse("512,0,7"), Optional(ElementsAre(512, 0, 7)));
+  EXPECT_THAT(parse("1-4"), Optional(ElementsAre(1, 2, 3, 4)));
+  EXPECT_THAT(parse("10-31+10"), Optional(ElementsAre(10, 20, 30)));
+  EXPECT_THAT(parse("8-64*2"), Optional(ElementsAre(8, 16, 32, 64)));
+  EXPECT_THAT(parse("3,8-16*2,5-5"), Optional(ElementsAre(3, 8, 16, 5)));
+  for (const char* text : {"", ",", "1,", "a", "-1", "4-1", "1-4+0", "1-4*1", "0-4*2", "1-4/2",
+                           "1-", "1-4+", "100001", "1-100001", "1-9999", "1.5", "1-2-3"})
+    EXPECT_FALSE(parse(text)) << text;
+  EXPECT_FALSE(parse_ranges("0", 1, 9)) << "below the least";
+}
+
+TEST(SameWord, CapitalsDoNotMatter) {
+  EXPECT_TRUE(same_word("Q4_K", "q4_k"));
+  EXPECT_FALSE(same_word("Q4_K", "Q4_0"));
+  EXPECT_FALSE(same_word("Q4", "Q4_K"));
+}
+
 TEST(ParseSwitch, WordsInAnyCase) {
   for (const char* text : {"1", "on", "ON", "True", "enabled", "yes"})
     EXPECT_THAT(parse_switch(text), Optional(true)) << text;
