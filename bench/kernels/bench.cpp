@@ -49,12 +49,15 @@ Row summary(const Work& work, const std::vector<Round>& rounds) {
   row.best_seconds = rounds.front().seconds;
   std::vector<double> seconds;
   std::vector<double> ratios;
-  for (const Round& round : rounds) {
+  for (std::size_t i = 0; i < rounds.size(); ++i) {
+    const Round& round = rounds[i];
+    // Bandwidth moves: what it was on both sides of the sample.
+    const double after = rounds[std::min(i + 1, rounds.size() - 1)].read;
     row.best_seconds = std::min(row.best_seconds, round.seconds);
     row.read_bytes_per_second = std::max(row.read_bytes_per_second, round.read);
     row.peak_per_second = std::max(row.peak_per_second, round.peak);
     seconds.push_back(round.seconds);
-    ratios.push_back(least_seconds(work, round.read, round.peak) / round.seconds);
+    ratios.push_back(least_seconds(work, (round.read + after) / 2, round.peak) / round.seconds);
   }
   row.median_seconds = median(seconds);
   const double least = least_seconds(work, row.read_bytes_per_second, row.peak_per_second);
@@ -80,6 +83,9 @@ Bench::Bench(const Options& options)
     best = std::max(best, rate);
   }
   ceilings_.read_bytes_per_second = best;
+  ceilings_.int8_ops_per_second = cpu::sample_peak(device_, &cpu::Kernels::peak_int8);
+  ceilings_.bf16_flops_per_second = cpu::sample_peak(device_, &cpu::Kernels::peak_bf16);
+  ceilings_.f32_flops_per_second = cpu::sample_peak(device_, &cpu::Kernels::peak_f32);
 }
 
 double Bench::sample_read() {
