@@ -1,6 +1,7 @@
 # One library target per folder: strata_library(name [DEPENDS targets...]) compiles every .cpp of
 # the calling folder, with our warnings as errors and the include root at the project's top.
 
+get_filename_component(STRATA_ROOT ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
 set(STRATA_WARNINGS -Wall -Wextra -Wconversion -Wshadow)
 # Under a sanitizer g++ warns of code paths that only the instrumentation makes: the other builds
 # have refused every real warning already.
@@ -16,7 +17,7 @@ function(strata_target_defaults target)
   target_compile_features(${target} PUBLIC cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
                         VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
-  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_include_directories(${target} PUBLIC ${STRATA_ROOT})
   target_compile_options(${target} PRIVATE ${STRATA_WARNINGS} -ffp-contract=off)
 endfunction()
 
@@ -30,7 +31,7 @@ function(strata_library name)
   else()
     add_library(strata_${name} INTERFACE)
     target_compile_features(strata_${name} INTERFACE cxx_std_20)
-    target_include_directories(strata_${name} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_include_directories(strata_${name} INTERFACE ${STRATA_ROOT})
     target_link_libraries(strata_${name} INTERFACE ${arg_DEPENDS} ${arg_PRIVATE_DEPENDS})
   endif()
   add_library(strata::${name} ALIAS strata_${name})

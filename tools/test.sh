@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds Strata with its tests, and runs them: optimised, under
-# AddressSanitizer and UndefinedBehaviorSanitizer, and the threaded ones under ThreadSanitizer.
+# Installs what is missing, builds Strata with its tests, and runs them: optimised, the op tests also
+# on emulated CPUs, under AddressSanitizer and UndefinedBehaviorSanitizer, and the threaded ones under
+# ThreadSanitizer.
 # The last line is the totals of all runs.
 set -u
 # shellcheck source-path=SCRIPTDIR source=setup.sh
@@ -13,7 +14,7 @@ Usage: tools/test.sh [--quick] [--with-cuda] [--no-install] [--require-shared]
 Installs what is missing from the distribution's packages, builds and runs all tests. The last
 line is "N passed, N failed, N skipped"; the exit status is 0 only if nothing failed.
 
-  --quick           the optimised build only, without the sanitizer runs
+  --quick           the optimised build only, without emulated CPUs and sanitizers
   --with-cuda       also bring the CUDA toolkit (from PyPI wheels where no nvcc is found)
   --no-install      install nothing: use what is there
   --require-shared  a test skipped for want of the reference data counts as failed
@@ -37,7 +38,8 @@ done
 
 packages=("${STRATA_PACKAGES[@]}")
 case $(distribution) in
-  debian-12 | debian-13) packages+=(clang-format-19) ;;  # the format check skips where it lacks
+  # The format check, and the op tests for other CPUs, are skipped where these are not.
+  debian-12 | debian-13) packages+=(clang-format-19 g++-aarch64-linux-gnu qemu-user) ;;
 esac
 [ "$install" = no ] || install_packages "${packages[@]}"
 [ "$with_cuda" = no ] || setup_cuda
@@ -81,9 +83,26 @@ run_tests() {
   total_skipped=$((total_skipped + skipped))
 }
 
+# The op tests on emulated CPUs; adds to the totals what the last line says.
+run_other_cpus() {
+  local line log=$STRATA_LOGS/other-cpus.log
+  "$STRATA_ROOT/tools/check_other_cpus.sh" >"$log" 2>&1
+  line=$(tail -n 1 "$log")
+  if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+    total_passed=$((total_passed + BASH_REMATCH[1]))
+    total_failed=$((total_failed + BASH_REMATCH[2]))
+    total_skipped=$((total_skipped + BASH_REMATCH[3]))
+    sed '$d' "$log"
+  else
+    total_failed=$((total_failed + 1))
+    cat "$log"
+  fi
+}
+
 build_preset release all
 run_tests release
 if [ "$quick" = no ]; then
+  run_other_cpus
   build_preset asan-ubsan all
   run_tests asan-ubsan
   build_preset tsan strata_thread_tests
