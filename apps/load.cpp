@@ -6,6 +6,7 @@
 
 #include "apps/cli/values.h"
 #include "backends/registry.h"
+#include "runtime/core/cpus.h"
 #include "runtime/core/error.h"
 #include "runtime/engine/memory_text.h"
 #include "runtime/weights/check_tensors.h"
@@ -37,18 +38,9 @@ void refuse_gpu_layers(const cli::Arguments& arguments) {
               "leave it out, or -ngl 0");
 }
 
-// -tb of llama.cpp, as far as it asks for what happens anyway.
-void refuse_other_prompt_threads(const cli::Arguments& arguments, const Device& device) {
-  const bool taken = cli::option_info(OptionId::threads_batch).taken_by(arguments.command());
-  if (!taken || !arguments.has(OptionId::threads_batch)) return;
-  const std::int64_t asked = arguments.integer(OptionId::threads_batch);
-  if (asked == device.info().compute_units) return;
-  throw Error(
-      ErrorCode::usage, "-tb",
-      fmt::format("asks for {} threads for prompts, but both phases use the same {} in this "
-                  "version",
-                  asked, device.info().compute_units),
-      "give -t alone");
+int batch_threads(const cli::Arguments& arguments) {
+  if (!cli::option_info(OptionId::threads_batch).taken_by(arguments.command())) return 0;
+  return static_cast<int>(arguments.integer(OptionId::threads_batch));
 }
 
 void refuse_bad_tensors(const ModelFile& file, Console& console) {
@@ -95,9 +87,7 @@ std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int t
     throw Error(ErrorCode::usage, "--device",
                 fmt::format("\"{}\" names several devices; this version computes on one", name),
                 "--device cpu");
-  auto device = open_device(name, {threads});
-  refuse_other_prompt_threads(arguments, *device);
-  return device;
+  return open_device(name, {threads, batch_threads(arguments)});
 }
 
 PlannedModel plan_model(const cli::Arguments& arguments, Console& console, ContextWish wish) {
@@ -167,6 +157,9 @@ std::string plan_block(const PlannedModel& planned) {
     block += fmt::format(
         "\nnote    the trained context of {} tokens does not fit; using {} (-c sets it)",
         config.context, planned.options.context);
+  if (device.id.backend == BackendKind::cpu && device.compute_units > usable_cpus())
+    block += fmt::format("\nnote    {} threads take turns on the {} CPUs of this process (-t, -tb)",
+                         device.compute_units, usable_cpus());
   return block;
 }
 

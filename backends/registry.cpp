@@ -51,7 +51,7 @@ std::vector<BackendStatus> backend_statuses() {
 }
 
 std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
-  return {cpu::open_device(options.cpu_threads)->info()};
+  return {cpu::open_device(options.cpu_threads, options.cpu_batch_threads)->info()};
 }
 
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
@@ -59,7 +59,8 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
   if (!id)
     throw Error(ErrorCode::usage, "device", fmt::format("\"{}\" is not the name of a device", name),
                 fmt::format("there are: {}", names_present(options)));
-  if (*id == DeviceId{BackendKind::cpu, 0}) return cpu::open_device(options.cpu_threads);
+  if (*id == DeviceId{BackendKind::cpu, 0})
+    return cpu::open_device(options.cpu_threads, options.cpu_batch_threads);
   std::string why = "there is only one CPU device";
   for (const BackendStatus& status : backend_statuses())
     if (status.backend == id->backend && !status.usable)

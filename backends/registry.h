@@ -10,7 +10,8 @@ namespace strata {
 
 /// What the user chose for the devices of a process.
 struct DeviceOptions {
-  int cpu_threads = 0;  ///< 0: all usable CPUs
+  int cpu_threads = 0;        ///< for a step of one token; 0: one per core we may use
+  int cpu_batch_threads = 0;  ///< for a step of several tokens; 0: as cpu_threads
 };
 
 /// One backend of this build: whether it can be used here, and if not, why.

@@ -4,8 +4,8 @@
 
 namespace strata::cpu {
 
-std::unique_ptr<Device> open_device(int threads) {
-  return std::make_unique<CpuDevice>(CpuDeviceOptions{threads, nullptr});
+std::unique_ptr<Device> open_device(int threads, int batch_threads) {
+  return std::make_unique<CpuDevice>(CpuDeviceOptions{threads, nullptr, batch_threads});
 }
 
 }  // namespace strata::cpu

@@ -8,8 +8,10 @@
 #include <fstream>
 #include <string>
 
+#include "runtime/core/cpus.h"
 #include "runtime/core/error.h"
 #include "runtime/core/host_memory.h"
+#include "runtime/core/numa.h"
 
 namespace strata::cpu {
 namespace {
@@ -21,11 +23,10 @@ constexpr std::int64_t kPageBytes = 4096;
 
 int checked_threads(int threads) {
   if (threads < 0 || threads > kMaxThreads)
-    throw Error(
-        ErrorCode::usage, "cpu threads",
-        fmt::format("{} is not between 1 and {} (0: all usable CPUs)", threads, kMaxThreads),
-        "leave it out to use all CPUs of this process");
-  return threads == 0 ? usable_cpus() : threads;
+    throw Error(ErrorCode::usage, "cpu threads",
+                fmt::format("{} is not between 1 and {} (0: one per core)", threads, kMaxThreads),
+                "leave it out to use all cores of this process");
+  return threads == 0 ? default_threads(allowed_cpus()) : threads;
 }
 
 const char* chosen_isa(const CpuDeviceOptions& options) {
@@ -46,7 +47,12 @@ std::string cpu_model() {
 }  // namespace
 
 CpuDevice::CpuDevice(const CpuDeviceOptions& options)
-    : kernels_(&select_kernels(chosen_isa(options))), pool_(checked_threads(options.threads)) {
+    : kernels_(&select_kernels(chosen_isa(options))),
+      threads_(checked_threads(options.threads)),
+      batch_threads_(options.batch_threads == 0 ? threads_
+                                                : checked_threads(options.batch_threads)),
+      pool_(std::max(threads_, batch_threads_),
+            thread_places(numa_nodes(allowed_cpus()), std::max(threads_, batch_threads_))) {
   info_.id = {BackendKind::cpu, 0};
   info_.name = cpu_model();
   info_.arch = kernels_->isa;

@@ -10,8 +10,9 @@
 namespace strata::cpu {
 
 struct CpuDeviceOptions {
-  int threads = 0;            ///< 0: usable_cpus()
+  int threads = 0;            ///< for a step of one token; 0: default_threads()
   const char* isa = nullptr;  ///< null: STRATA_CPU_ISA, else the best that the CPU has
+  int batch_threads = 0;      ///< for several tokens; 0: as `threads`
 };
 
 /// The CPU as a device: memory is the host's, a stream runs each call at once on the caller's
@@ -27,12 +28,16 @@ class CpuDevice final : public Device {
   const OpTable& ops() const override;
 
   const Kernels& kernels() const { return *kernels_; }
-  ThreadPool& pool() { return pool_; }
+  ThreadPool& pool() { return pool_; }  ///< as many threads as any step needs
+  /// Threads that work on `tokens` tokens at once.
+  int threads(std::int64_t tokens) const { return tokens > 1 ? batch_threads_ : threads_; }
 
  private:
   static void release(void* owner, std::byte* data, std::size_t bytes);
 
   const Kernels* kernels_;
+  int threads_;
+  int batch_threads_;
   ThreadPool pool_;
   std::atomic<std::uint64_t> allocated_{0};
 };
@@ -56,6 +61,13 @@ class CpuStream final : public Stream {
 
   const Kernels& kernels() const { return device_.kernels(); }
   ThreadPool& pool() { return device_.pool(); }
+  int threads(std::int64_t tokens) const { return device_.threads(tokens); }
+
+  /// pool().run(body) on the threads for `tokens` tokens.
+  template <class Body>
+  void run(std::int64_t tokens, const Body& body) {
+    pool().run(threads(tokens), body);
+  }
 
  private:
   // body(thread, threads) on the pool, or once on the calling thread.

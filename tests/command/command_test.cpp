@@ -125,7 +125,7 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
       {{"run", tiny(), "-p", "x", "--device", "cuda:0"}, 5, "cuda"},
       {{"run", tiny(), "-p", "x", "--device", "toaster"}, 2, "toaster"},
       {{"run", tiny(), "-p", "x", "-ngl", "99"}, 5, "-ngl"},
-      {{"run", tiny(), "-p", "x", "-t", "2", "-tb", "3"}, 2, "-tb"},
+      {{"run", tiny(), "-p", "x", "-tb", "1025"}, 2, "1025"},
       {{"run", tiny(), "-p", "x", "-ngl", "some"}, 2, "-ngl"},
       {{"perplexity", tiny(), "-p", "too short"}, 2, "tokens"},
       {{"perplexity", tiny(), "-p", "long enough for this", "-c", "2"}, 2, "context"},
@@ -145,8 +145,19 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
   }
 }
 
-TEST_F(Command, TheSameThreadsForBothPhasesAreFine) {
-  EXPECT_EQ(run_strata({"run", tiny(), "-p", "x", "-n", "1", "-t", "2", "-tb", "2"}).status, 0);
+TEST_F(Command, BothPhasesMayHaveThreadsOfTheirOwn) {
+  const Finished one =
+      run_strata({"run", tiny(), "-p", "x y z", "-n", "4", "--temp", "0", "-t", "1"});
+  EXPECT_EQ(one.status, 0) << one.err;
+  for (const auto& [decode, prompt] :
+       {std::pair{"2", "3"}, std::pair{"3", "1"}, std::pair{"2", "2"}}) {
+    const Finished run = run_strata(
+        {"run", tiny(), "-p", "x y z", "-n", "4", "--temp", "0", "-t", decode, "-tb", prompt});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out, one.out);
+  }
+  EXPECT_THAT(run_strata({"run", tiny(), "-p", "x", "-n", "1", "-t", "999"}).err,
+              HasSubstr("take turns"));
 }
 
 TEST_F(Command, ErrorsAsJson) {

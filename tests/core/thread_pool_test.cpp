@@ -6,11 +6,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <numeric>
+#include <random>
 #include <set>
 #include <vector>
 
+#include "runtime/core/cpus.h"
 #include "runtime/core/error.h"
 
 namespace strata {
@@ -44,19 +47,29 @@ TEST(ThreadPool, SurvivesThousandsOfRuns) {
   check_runs(pool, 4000);
 }
 
-TEST(ThreadPool, CallerIsThreadZero) {
+// Shares that end only when all have begun: each needs a thread of its own.
+std::set<std::thread::id> meet(ThreadPool& pool) {
+  std::vector<std::thread::id> ids(static_cast<std::size_t>(pool.size()));
+  std::atomic<int> begun{0};
+  pool.run([&](int share, int threads) {
+    ids[static_cast<std::size_t>(share)] = std::this_thread::get_id();
+    begun.fetch_add(1);
+    while (begun.load() < threads) std::this_thread::yield();
+  });
+  return {ids.begin(), ids.end()};
+}
+
+TEST(ThreadPool, EveryShareCanHaveAThreadOfItsOwn) {
   ThreadPool pool(3);
-  std::vector<std::thread::id> ids(3);
-  pool.run(
-      [&](int thread, int) { ids[static_cast<std::size_t>(thread)] = std::this_thread::get_id(); });
-  EXPECT_EQ(ids[0], std::this_thread::get_id());
-  EXPECT_EQ(std::set<std::thread::id>(ids.begin(), ids.end()).size(), 3U);
+  const std::set<std::thread::id> ids = meet(pool);
+  EXPECT_EQ(ids.size(), 3U);
+  EXPECT_TRUE(ids.contains(std::this_thread::get_id()));
 }
 
 TEST(ThreadPool, SleepsWhenIdleAndWakesAgain) {
   ThreadPool pool(3);
   for (std::uint64_t round = 1; round <= 20; ++round) {
-    check_runs(pool, 3);
+    meet(pool);
     const std::uint64_t before = pool.sleeps();
     // Nobody may spin for ever: within a second both workers are asleep.
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -92,6 +105,88 @@ TEST(ThreadPool, MovesWithItsCallerToAnotherThread) {
   std::thread other([&] { check_runs(pool, 10); });
   other.join();
   check_runs(pool, 10);
+}
+
+// Regions of random size on a random part of the pool, each item of which must be run once, by a
+// thread that runs nothing else meanwhile.
+TEST(ThreadPool, RunsEveryItemOnce) {
+  std::mt19937 random(7);
+  for (int size = 1; size <= 8; ++size) {
+    ThreadPool pool(size);
+    std::vector<std::vector<std::uint8_t>> runs(static_cast<std::size_t>(size));
+    std::vector<int> inside(static_cast<std::size_t>(size) * 32);
+    for (int region = 0; region < 300; ++region) {
+      const int threads = 1 + static_cast<int>(random() % static_cast<unsigned>(size));
+      for (auto& own : runs) own.assign(random() % 3 == 0 ? 0 : random() % 40, 0);
+      pool.run_items(
+          threads,
+          [&](int owner) {
+            return static_cast<std::uint32_t>(runs[static_cast<std::size_t>(owner)].size());
+          },
+          [&](int thread, int owner, std::uint32_t item) {
+            int& here = inside[static_cast<std::size_t>(thread) * 32];
+            EXPECT_EQ(++here, 1);
+            ++runs[static_cast<std::size_t>(owner)][item];
+            --here;
+          });
+      for (std::size_t owner = 0; owner < runs.size(); ++owner)
+        for (std::uint8_t times : runs[owner])
+          ASSERT_EQ(times, owner < static_cast<std::size_t>(threads) ? 1 : 0)
+              << size << " threads, region " << region;
+    }
+  }
+}
+
+// A thread that does not come back from an item until all others are done holds up nothing else.
+TEST(ThreadPool, OthersDoWhatAThreadDoesNotComeTo) {
+  for (const bool caller_is_held : {false, true}) {
+    ThreadPool pool(2);
+    const std::thread::id caller = std::this_thread::get_id();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto in_time = [&] { return std::chrono::steady_clock::now() < deadline; };
+    std::atomic<int> left{20};
+    std::atomic<bool> held{false};
+    int left_at_end = 20;
+    pool.run_items(
+        2, [](int) { return 10U; },
+        [&](int, int, std::uint32_t) {
+          const bool hold = (std::this_thread::get_id() == caller) == caller_is_held;
+          if (hold && !held.exchange(true)) {
+            while (left.load() > 1 && in_time()) std::this_thread::yield();
+            left_at_end = left.load();
+          }
+          while (!hold && !held.load() && in_time()) std::this_thread::yield();
+          left.fetch_sub(1);
+        });
+    EXPECT_EQ(left.load(), 0);
+    EXPECT_EQ(left_at_end, 1) << "items waited for the thread that was held";
+  }
+}
+
+TEST(ThreadPool, WorkersStayWhereTheyBelong) {
+  const int last = allowed_cpus().back();
+  ThreadPool pool(2, {{}, {last}});
+  const std::thread::id caller = std::this_thread::get_id();
+  std::vector<int> of_worker;
+  std::atomic<int> begun{0};
+  pool.run([&](int, int) {
+    if (std::this_thread::get_id() != caller) of_worker = allowed_cpus();
+    begun.fetch_add(1);
+    while (begun.load() < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(of_worker, std::vector<int>({last}));
+}
+
+// Threads that a region does without sleep while it and others like it run, and wake again.
+TEST(ThreadPool, ThreadsWithoutAPartSleep) {
+  ThreadPool pool(4);
+  for (int round = 0; round < 20; ++round) {
+    meet(pool);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    do pool.run(2, [](int, int) {});
+    while (pool.sleeping() < 2 && std::chrono::steady_clock::now() < deadline);
+    ASSERT_GE(pool.sleeping(), 2) << "round " << round;
+  }
 }
 
 TEST(UsableCpus, HonoursTheInheritedAffinity) {

@@ -1,11 +1,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <optional>
 #include <string>
 
 #include "backends/cpu/cpu_device.h"
+#include "runtime/core/cpus.h"
 #include "runtime/core/error.h"
 #include "runtime/core/host_memory.h"
 #include "runtime/ops/op_impl.h"
@@ -35,11 +37,30 @@ TEST(CpuDevice, DescribesItself) {
   EXPECT_EQ(info.lanes, 4);
   EXPECT_TRUE(info.unified);
   EXPECT_EQ(info.memory_bytes, device.memory().total);
-  EXPECT_EQ(cpu::CpuDevice({0, nullptr}).info().compute_units, usable_cpus());
+  EXPECT_EQ(cpu::CpuDevice({0, nullptr}).info().compute_units, default_threads(allowed_cpus()));
+}
+
+TEST(CpuDevice, HasThreadsForOneTokenAndForSeveral) {
+  const cpu::CpuDevice same({3, nullptr});
+  EXPECT_EQ(same.threads(1), 3);
+  EXPECT_EQ(same.threads(2), 3);
+  for (const auto& [one, several] : {std::pair{1, 3}, std::pair{3, 1}}) {
+    cpu::CpuDevice device({one, nullptr, several});
+    EXPECT_EQ(device.info().compute_units, 3);
+    EXPECT_EQ(device.threads(1), one);
+    EXPECT_EQ(device.threads(2), several);
+    const std::unique_ptr<Stream> stream = device.open_stream(StreamRole::compute);
+    for (const std::int64_t tokens : {1, 2, 512, 1}) {
+      std::atomic<int> shares{0};
+      static_cast<cpu::CpuStream&>(*stream).run(tokens, [&](int, int) { ++shares; });
+      EXPECT_EQ(shares.load(), device.threads(tokens));
+    }
+  }
 }
 
 TEST(CpuDevice, RefusesThreadCountsAndIsasThatAreNone) {
   for (int threads : {-1, 1025}) {
+    EXPECT_TRUE(error_of([&] { cpu::CpuDevice device({1, nullptr, threads}); }).has_value());
     const auto error = error_of([&] { cpu::CpuDevice device({threads, nullptr}); });
     ASSERT_TRUE(error.has_value());
     EXPECT_EQ(error->code(), ErrorCode::usage);

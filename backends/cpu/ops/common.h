@@ -34,18 +34,25 @@ inline CpuStream& cpu_stream(Stream& stream) { return static_cast<CpuStream&>(st
 /// Elements from which on waking the pool is worth it.
 inline constexpr std::int64_t kWorthAPool = 16384;
 
-/// Calls body(begin, end) for shares of `items` on the pool, or once on the calling thread when
-/// all of it is less than waking the pool is worth (`elements` in all).
+/// Calls body(begin, end) for shares of `items` on the threads for `tokens` tokens, or once on the
+/// calling thread when all of it is less than waking the pool is worth (`elements` in all).
 template <class Body>
-void each_share(CpuStream& stream, std::int64_t items, std::int64_t elements, const Body& body) {
+void each_share(CpuStream& stream, std::int64_t tokens, std::int64_t items, std::int64_t elements,
+                const Body& body) {
   if (elements < kWorthAPool) {
     body(std::int64_t{0}, items);
     return;
   }
-  stream.pool().run([&](int thread, int threads) {
+  stream.run(tokens, [&](int thread, int threads) {
     const Share share = share_of(items, 1, thread, threads);
     if (share.begin < share.end) body(share.begin, share.end);
   });
+}
+
+/// The same for ops with one item per token.
+template <class Body>
+void each_share(CpuStream& stream, std::int64_t tokens, std::int64_t elements, const Body& body) {
+  each_share(stream, tokens, tokens, elements, body);
 }
 
 /// Calls body(row, first column, columns) for tiles of at most 2048 columns of a (rows, columns)
@@ -54,7 +61,7 @@ template <class Body>
 void each_tile(CpuStream& stream, std::int64_t rows, std::int64_t columns, const Body& body) {
   constexpr std::int64_t kTile = 2048;
   const std::int64_t tiles = (columns + kTile - 1) / kTile;
-  each_share(stream, rows * tiles, rows * columns, [&](std::int64_t begin, std::int64_t end) {
+  each_share(stream, rows, rows * tiles, rows * columns, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t first = i % tiles * kTile;
       body(i / tiles, first, columns - first < kTile ? columns - first : kTile);
