@@ -186,6 +186,12 @@ void round_row(const float* x, std::int64_t columns, std::byte* out) {
   }
 }
 
+// Blocks that are quantized step by step together: the steps of one block wait for each other.
+static constexpr int kTogether = 16;
+
+static inline bool is_poisoned(std::uint32_t largest) { return largest >= kInfinityBits; }
+static inline bool is_tiny(std::uint32_t largest) { return largest < kTinyBits; }
+
 // One row of `columns` f32 values to Layout::quantized: scale amax / 127 or a little
 // more, values to nearest, ties to even. A block with an infinity or NaN gets a NaN scale, so that
 // what is computed from it is NaN instead of plausible.
@@ -195,22 +201,29 @@ void quantize_row(const float* x, std::int64_t columns, std::byte* out) {
   auto* scales = reinterpret_cast<float*>(out + columns);
   auto* sums = reinterpret_cast<std::int32_t*>(out + columns + 4 * blocks);
   auto* halves = sums + blocks;
-  for (std::int64_t b = 0; b < blocks; ++b, x += kBlock, values += kBlock) {
-    const std::uint32_t largest = largest_bits(x);
-    if (largest >= kInfinityBits || largest < kTinyBits) {
-      __builtin_memset(values, 0, kBlock);
-      scales[b] = largest < kTinyBits ? 0.0F : float_of(0x7fc00000u);
-      sums[b] = halves[2 * b] = halves[2 * b + 1] = 0;
-      continue;
+  for (std::int64_t first = 0; first < blocks; first += kTogether) {
+    const std::int64_t left = blocks - first;
+    const int count = left < kTogether ? static_cast<int>(left) : kTogether;
+    std::uint32_t largest[kTogether];
+    float steps[kTogether];
+    for (int b = 0; b < count; ++b) largest[b] = largest_bits(x + b * kBlock);
+    for (int b = 0; b < count; ++b) steps[b] = best_steps(x + b * kBlock, float_of(largest[b]));
+    for (int i = 0; i < count; ++i, x += kBlock, values += kBlock) {
+      const std::int64_t b = first + i;
+      if (is_poisoned(largest[i]) || is_tiny(largest[i])) {
+        __builtin_memset(values, 0, kBlock);
+        scales[b] = is_tiny(largest[i]) ? 0.0F : float_of(0x7fc00000u);
+        sums[b] = halves[2 * b] = halves[2 * b + 1] = 0;
+        continue;
+      }
+      const float amax = float_of(largest[i]);
+      std::int32_t sum[2];
+      round_block(x, steps[i] / amax, values, sum);
+      scales[b] = amax / steps[i];
+      sums[b] = -128 * (sum[0] + sum[1]);
+      halves[2 * b] = -128 * sum[0];
+      halves[2 * b + 1] = -128 * sum[1];
     }
-    const float amax = float_of(largest);
-    const float steps = best_steps(x, amax);
-    std::int32_t sum[2];
-    round_block(x, steps / amax, values, sum);
-    scales[b] = amax / steps;
-    sums[b] = -128 * (sum[0] + sum[1]);
-    halves[2 * b] = -128 * sum[0];
-    halves[2 * b + 1] = -128 * sum[1];
   }
 }
 
