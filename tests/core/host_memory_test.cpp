@@ -126,6 +126,15 @@ TEST(AllocateHost, IsAlignedAndWritable) {
   }
 }
 
+TEST(AllocateHost, LargeBlocksBeginAtAHugePage) {
+  for (std::size_t bytes : {kHugeBlockBytes, kHugeBlockBytes + 1, 3 * kHugeBlockBytes - 1}) {
+    std::byte* data = allocate_host(bytes);
+    ASSERT_NE(data, nullptr);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(data) % kHugeBlockBytes, 0U);
+    free_host(data, bytes);
+  }
+}
+
 TEST(AllocateHost, GivesNullForTheImpossible) {
   EXPECT_EQ(allocate_host(~std::size_t{0}), nullptr);
   EXPECT_EQ(allocate_host(std::size_t{1} << 60), nullptr);

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "runtime/ops/step_state.h"
 #include "tests/ops/weight_ops.h"
 #include "tests/reference/dequantize.h"
@@ -44,6 +47,20 @@ TEST(Embed, RowsAreTheTokensOfEveryDtype) {
       }
     }
   }
+}
+
+// A decoded token needs one row, which no other thread is worth waking for.
+TEST(Embed, OneRowLeavesThePoolAsleep) {
+  const std::int64_t dim = 1 << 16;
+  const Tensor table = make_tensor({DType::F32, Layout::rows, {kVocabulary, dim}});
+  const Tensor step = step_of(1);
+  const Tensor out = make_tensor({DType::F32, Layout::rows, {1, dim}});
+  cpu::CpuDevice device({3, "baseline"});
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (device.pool().sleeping() < 2 && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  run_op(device, Embed{}, {table.view, step.view}, {out.view});
+  EXPECT_EQ(device.pool().sleeping(), 2);
 }
 
 }  // namespace

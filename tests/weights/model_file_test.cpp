@@ -81,6 +81,24 @@ TEST_F(ModelFiles, WithoutMmapAndWithMlock) {
   EXPECT_EQ(to_string(tensor_digest(*mapped)), to_string(tensor_digest(*read)));
 }
 
+// Pages that were let go come back with the same bytes; memory of anybody else is left alone.
+TEST_F(ModelFiles, AdviceChangesNoByte) {
+  test::TensorSpec spec{.dims = {1 << 14}, .data = std::string(4 << 14, 'w')};
+  for (bool no_mmap : {false, true}) {
+    const auto model = open(test::GgufBuilder().tensor(spec), {.no_mmap = no_mmap});
+    const auto data = model->data(model->tensors()[0]);
+    model->will_need(data);
+    model->dont_need(data);
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(data.data()), data.size()), spec.data);
+  }
+  const auto model = open(test::small_model());
+  const std::vector<std::byte> others(1 << 20, std::byte{7});
+  model->will_need(others);
+  model->dont_need(others);
+  model->dont_need({});
+  EXPECT_EQ(others, std::vector<std::byte>(1 << 20, std::byte{7}));
+}
+
 TEST_F(ModelFiles, KnownButNotComputed) {
   const auto model = open(test::GgufBuilder().tensor("q", {256, 2}, 17).tensor("w", {32}, 8));
   EXPECT_EQ(model->require("q").type_name(), "IQ2_XS");
