@@ -4,7 +4,6 @@
 
 #include "apps/cli/values.h"
 #include "runtime/core/error.h"
-#include "runtime/core/thread_pool.h"
 
 namespace strata::apps {
 namespace {
@@ -54,7 +53,7 @@ std::vector<std::string> models_of(const Arguments& arguments) {
 
 std::vector<std::int64_t> threads_of(const Arguments& arguments) {
   if (arguments.has(OptionId::bench_threads)) return arguments.integers(OptionId::bench_threads);
-  return {usable_cpus()};
+  return {0};  // as many as the device takes by itself
 }
 
 std::vector<BenchSetup> setups(const Arguments& arguments) {

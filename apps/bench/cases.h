@@ -16,7 +16,7 @@ struct BenchSetup {
   std::int64_t micro_batch = 0;
   DType type_k = DType::F16;
   DType type_v = DType::F16;
-  int threads = 0;
+  int threads = 0;  ///< 0: the device decides
   friend bool operator==(const BenchSetup&, const BenchSetup&) = default;
 };
 

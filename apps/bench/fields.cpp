@@ -56,7 +56,7 @@ Json llama_bench_fields(const BenchResult& result) {
           {"model_n_params", result.model.parameters},
           {"n_batch", test.setup.batch},
           {"n_ubatch", test.setup.micro_batch},
-          {"n_threads", test.setup.threads},
+          {"n_threads", result.device.compute_units},
           {"cpu_mask", "0x0"},
           {"cpu_strict", false},
           {"poll", 0},
