@@ -17,8 +17,6 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
   for (const TensorDesc& added : {op.in[2], op.in[3]})
     if (added.shape.rank > 0 && (added.dtype != DType::F32 || added.layout != Layout::rows))
       return false;
-  // The f32 kernel adds no residual.
-  if (op.in[3].shape.rank > 0 && preferred_path(op.in[1].dtype) == MatmulPath::f32) return false;
   return matmul_supports(op);
 }
 

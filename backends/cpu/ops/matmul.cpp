@@ -63,7 +63,9 @@ MatmulPath matmul_path(Layout x) {
 }
 
 MatmulPath preferred_path(DType weight) {
-  return is_quantized(weight) ? MatmulPath::int8 : MatmulPath::f32;
+  return is_quantized(weight)    ? MatmulPath::int8
+         : weight == DType::BF16 ? MatmulPath::bf16
+                                 : MatmulPath::f32;
 }
 
 bool matmul_supports(const OpDesc& op) {
