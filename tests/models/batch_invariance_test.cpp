@@ -41,14 +41,18 @@ Tokens random_tokens(std::size_t count, unsigned seed, const Model& model) {
   return tokens;
 }
 
-/// Logits of all positions of one sequence, alone, in chunks of `chunk`.
-std::vector<float> alone(Runner& runner, const Tokens& tokens, std::size_t chunk) {
+/// Logits of all positions of one sequence, alone, in chunks of `chunk`, and the last `singles`
+/// tokens one by one.
+std::vector<float> alone(Runner& runner, const Tokens& tokens, std::size_t chunk,
+                         std::size_t singles = 0) {
   PagePool& pool = runner.kv().pool();
   const std::int32_t slot = pool.open();
   std::vector<float> logits;
-  for (std::size_t first = 0; first < tokens.size(); first += chunk) {
+  for (std::size_t first = 0, last = 0; first < tokens.size(); first = last) {
+    const std::size_t together = tokens.size() - singles;
+    last = first < together ? std::min(first + chunk, together) : first + 1;
     std::vector<BatchToken> batch;
-    for (std::size_t i = first; i < std::min(first + chunk, tokens.size()); ++i)
+    for (std::size_t i = first; i < last; ++i)
       batch.push_back({tokens[i], slot, static_cast<std::int32_t>(i), true});
     pool.extend(slot, static_cast<std::int64_t>(batch.size()));
     runner.step(batch, [&](std::size_t, std::span<const float> row) {
@@ -166,6 +170,20 @@ TEST_P(BatchInvariance, FusedOpsAndPrimitives) {
     EXPECT_TRUE(
         same_bits(alone(*fused.runner, tokens, chunk), alone(*primitives.runner, tokens, chunk)))
         << "chunks of " << chunk;
+}
+
+// Longer than what attention reduces at once, so that threads share the context of one token.
+TEST_P(BatchInvariance, LongContexts) {
+  RunnerOptions options = options_of(GetParam());
+  options.context = 1300;
+  options.max_sequences = 1;
+  options.programs.max_tokens = 512;
+  options.programs.kv.page_tokens = 64;
+  LoadedModel one = load_model(path_of(GetParam()), options, 1);
+  const Tokens tokens = random_tokens(1200, 3, *one.model);
+  const std::vector<float> want = alone(*one.runner, tokens, 512);
+  LoadedModel three = load_model(path_of(GetParam()), options, 3);
+  EXPECT_TRUE(same_bits(alone(*three.runner, tokens, 333, 5), want));
 }
 
 // Two sequences that share a prefix and then part, against the same two computed apart.

@@ -10,9 +10,9 @@ namespace strata::test {
 namespace {
 
 constexpr DType kCacheDTypes[] = {DType::F32, DType::F16, DType::BF16, DType::Q8_0};
-constexpr int kHeadDims[] = {8, 16, 32, 80, 128};
+constexpr int kHeadDims[] = {8, 16, 20, 32, 64, 80, 96, 128, 256};
 constexpr int kPageTokens[] = {1, 4, 16, 64};
-constexpr int kRatios[] = {1, 2, 4, 7};
+constexpr int kRatios[] = {1, 2, 3, 4, 7, 8, 71};
 
 AttentionCase usual() { return {}; }
 
@@ -96,6 +96,25 @@ TEST(Attention, MatchesReferenceForSharpScores) {
     c.page_tokens = 4;
     check_attention(device, c);
   });
+}
+
+// Contexts of several chunks, which are split between threads when there are few tokens.
+TEST(Attention, MatchesReferenceForLongContexts) {
+  for (int threads : {1, 2, 5}) {
+    for_each_isa(threads, [](cpu::CpuDevice& device) {
+      for (DType dtype : {DType::F32, DType::F16, DType::BF16, DType::Q8_0}) {
+        for (int window : {0, 600}) {
+          AttentionCase c = usual();
+          c.page_tokens = 48;
+          c.window = window;
+          c.k_dtype = c.v_dtype = dtype;
+          c.heads = 8;
+          c.parts = {{1300, 1}, {510, 4}, {3, 1}};
+          check_attention(device, c);
+        }
+      }
+    });
+  }
 }
 
 TEST(Attention, TokensThatSeeNothingGetZeros) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "tests/ops/op_run.h"
@@ -155,6 +156,98 @@ TEST(BatchInvariance, ThreadsChangeNoBit) {
           << variants[i].name << ", " << threads << " threads";
     }
   }
+}
+
+// One long sequence in a cache that is already filled, and queries at its end.
+class LongContext {
+ public:
+  LongContext(int context, int head_dim, int kv_heads, DType cache)
+      : context_(context), head_dim_(head_dim), kv_heads_(kv_heads) {
+    const std::int64_t pages = (context + 63) / 64;
+    const TensorDesc desc{cache, Layout::rows, {pages, kv_heads, 64, head_dim}};
+    k_pages_.emplace(desc);
+    v_pages_.emplace(desc);
+    std::mt19937 random(5);
+    const HostTensor k = HostTensor::f32(context, kv_heads * head_dim);
+    const HostTensor v = HostTensor::f32(context, kv_heads * head_dim);
+    k.randomize(random, 2.0F);
+    v.randomize(random, 2.0F);
+    StepBlock step = block(context);
+    for (int p = 0; p < context; ++p) step.add_token(0, p);
+    cpu::CpuDevice device({1, nullptr});
+    run_op(device, KvAppend{kv_heads, head_dim}, {k.view(), v.view(), step.view()},
+           {k_pages_->view(), v_pages_->view()}, {});
+  }
+
+  /// Attention of the last `tokens` positions, `chunk` of them at a time.
+  Bits run(cpu::CpuDevice& device, int heads, int window, int tokens, int chunk) const {
+    Bits bits;
+    for (int begin = context_ - tokens; begin < context_; begin += chunk) {
+      const int count = std::min(chunk, context_ - begin);
+      StepBlock step = block(count);
+      const HostTensor q = HostTensor::f32(count, heads * head_dim_);
+      const HostTensor out = HostTensor::f32(count, heads * head_dim_);
+      for (int i = 0; i < count; ++i) {
+        step.add_token(0, begin + i);
+        std::mt19937 random(static_cast<unsigned>(begin + i));
+        std::uniform_real_distribution<float> values(-2.0F, 2.0F);
+        for (int c = 0; c < heads * head_dim_; ++c) q.row(i)[c] = values(random);
+      }
+      run_op(device, Attention{heads, kv_heads_, head_dim_, 0.3F, window},
+             {q.view(), k_pages_->view(), v_pages_->view(), step.view()}, {}, {out.view()});
+      const Bits part = out.bytes();
+      bits.insert(bits.end(), part.begin(), part.end());
+    }
+    return bits;
+  }
+
+ private:
+  StepBlock block(int tokens) const {
+    StepBlock step({tokens, 1, (context_ + 63) / 64, 64});
+    for (int p = 0; p < (context_ + 63) / 64; ++p) step.state().pages(0)[p] = p;
+    return step;
+  }
+
+  int context_;
+  int head_dim_;
+  int kv_heads_;
+  std::optional<HostTensor> k_pages_;
+  std::optional<HostTensor> v_pages_;
+};
+
+// A context of several chunks, split between threads or not, its queries together or one by one.
+TEST(BatchInvariance, SplittingALongContextChangesNoBit) {
+  for (DType cache : {DType::F32, DType::F16, DType::BF16, DType::Q8_0}) {
+    const LongContext context(1300, 64, 2, cache);
+    for_each_isa(1, [&](cpu::CpuDevice& one) {
+      for (int window : {0, 700}) {
+        for (int heads : {2, 6}) {
+          const Bits whole = context.run(one, heads, window, 20, 20);
+          for (int chunk : {1, 3, 17})
+            EXPECT_TRUE(context.run(one, heads, window, 20, chunk) == whole) << chunk;
+          for (int threads : {2, 5}) {
+            cpu::CpuDevice device({threads, one.kernels().isa});
+            for (int chunk : {1, 3, 20})
+              EXPECT_TRUE(context.run(device, heads, window, 20, chunk) == whole)
+                  << threads << " threads, chunks of " << chunk;
+          }
+        }
+      }
+    });
+  }
+}
+
+// More chunks than there are places for their results: they are done in turns.
+TEST(BatchInvariance, TurnsOfALongContextChangeNoBit) {
+  const LongContext context(34000, 8, 1, DType::F16);
+  for_each_isa(1, [&](cpu::CpuDevice& one) {
+    cpu::CpuDevice device({3, one.kernels().isa});
+    for (int window : {0, 33300})
+      for (int chunk : {1, 20})
+        EXPECT_TRUE(context.run(device, 2, window, 20, chunk) ==
+                    context.run(one, 2, window, 20, 20))
+            << "window " << window << ", chunks of " << chunk;
+  });
 }
 
 }  // namespace

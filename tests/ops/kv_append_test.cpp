@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 
 #include "tests/ops/op_run.h"
@@ -135,6 +136,22 @@ TEST(KvAppend, QuantizedBlocksOfOddValues) {
       for (double x : reference::decode_row(DType::Q8_0, k.bytes()))
         EXPECT_EQ(x, value > 1.0F ? -INFINITY : 0.0);
     }
+  });
+}
+
+TEST(KvAppend, QuantizedTiesGoAwayFromZero) {
+  for_each_isa(1, [](cpu::CpuDevice& device) {
+    StepBlock step({1, 1, 1, 1});
+    step.add_token(0, 0);
+    const HostTensor rows = HostTensor::f32(1, 32);
+    const float odd[] = {127.0F, 0.5F,   -0.5F,       1.5F,         -1.5F,       2.5F,
+                         -2.5F,  126.5F, 0.49999997F, -0.49999997F, 0.0F,        -0.0F,
+                         1e-40F, 63.5F,  -126.5F,     1.4999999F,   -1.4999999F, 64.499996F};
+    for (int i = 0; i < 32; ++i) rows.row(0)[i] = odd[static_cast<std::size_t>(i) % std::size(odd)];
+    const HostTensor k({DType::Q8_0, Layout::rows, {1, 1, 1, 32}});
+    run_op(device, KvAppend{1, 32}, {rows.view(), rows.view(), step.view()}, {k.view(), k.view()},
+           {});
+    EXPECT_EQ(k.bytes(), reference::encode_row(DType::Q8_0, {rows.row(0), 32}));
   });
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "tests/ops/op_run.h"
@@ -75,6 +76,43 @@ TEST(Rope, TurnsOnlyTheFirstDimensions) {
   for_each_isa(2, [](cpu::CpuDevice& device) {
     for (RopeStyle style : {RopeStyle::interleaved, RopeStyle::half_split})
       for (int rot_dim : {2, 20, 64, 78}) check_rope(device, {style, 3, 80, rot_dim, 5, 1.25F});
+  });
+}
+
+// The pair (1, 0) becomes the cosine and the sine. Rounding to f32 is half a unit; the series and
+// the reduction in double add less than 2^-8 of that, also where the result is near zero.
+TEST(Rope, CosinesAndSinesAreRoundedOnce) {
+  for_each_isa(1, [](cpu::CpuDevice& device) {
+    for (RopeStyle style : {RopeStyle::interleaved, RopeStyle::half_split}) {
+      constexpr int kPositions[] = {0, 1, 2, 3, 11, 355, 710, 4095, 65537, 1000003, 1 << 30};
+      constexpr int kPairs = 37;
+      StepBlock step({static_cast<int>(std::size(kPositions)), 1, 1, 64});
+      for (const int position : kPositions) step.add_token(0, position);
+      const auto tokens = static_cast<std::int64_t>(std::size(kPositions));
+      const HostTensor x = HostTensor::f32(tokens, 2 * kPairs);
+      const HostTensor out = HostTensor::f32(tokens, 2 * kPairs);
+      const HostTensor inv_freq = inverse_frequencies(2 * kPairs);
+      const bool neighbours = style == RopeStyle::interleaved;
+      for (std::int64_t t = 0; t < tokens; ++t)
+        for (int d = 0; d < 2 * kPairs; ++d)
+          x.row(t)[d] = neighbours ? (d % 2 == 0 ? 1.0F : 0.0F) : (d < kPairs ? 1.0F : 0.0F);
+      run_op(device, Rope{style, 2 * kPairs, 2 * kPairs, 1.0F},
+             {x.view(), inv_freq.view(), step.view()}, {}, {out.view()});
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        for (int i = 0; i < kPairs; ++i) {
+          const auto angle =
+              static_cast<double>(static_cast<float>(kPositions[t]) * inv_freq.row(0)[i]);
+          const float* got = out.row(t);
+          const float cosine = neighbours ? got[2 * i] : got[i];
+          const float sine = neighbours ? got[2 * i + 1] : got[i + kPairs];
+          const double allowed = kEps / 2 * (1 + 1.0 / 256);
+          ASSERT_NEAR(static_cast<double>(cosine), std::cos(angle),
+                      allowed * std::fabs(std::cos(angle)));
+          ASSERT_NEAR(static_cast<double>(sine), std::sin(angle),
+                      allowed * std::fabs(std::sin(angle)));
+        }
+      }
+    }
   });
 }
 

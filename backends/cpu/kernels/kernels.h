@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backends/cpu/kernels/attention_task.h"
 #include "backends/cpu/kernels/linear_task.h"
 #include "runtime/core/dtype.h"
 

@@ -1,16 +1,18 @@
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 
-#include "backends/cpu/ops/cache.h"
+#include "backends/cpu/ops/attention_work.h"
 #include "backends/cpu/ops/common.h"
-#include "runtime/ops/step_state.h"
 
 namespace strata::cpu {
 namespace {
 
-// Consecutive tokens of one sequence that share the conversion of a page to f32.
-constexpr std::int64_t kGroupTokens = 16;
+// Query rows of an item: many share what is read of the cache, few leave work for all threads.
+constexpr std::int64_t kItemRows = 64;
+// Items per thread below which several threads share the chunks of an item.
+constexpr std::int64_t kItemsPerThread = 8;
+// Chunks for whose results a split token has a place; more are done in turns.
+constexpr std::int64_t kPlaces = 64;
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
   const Attention& attention = std::get<Attention>(op.attributes);
@@ -21,118 +23,79 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
          op.in[1].shape[2] == op.in[2].shape[2];
 }
 
-constexpr std::int64_t padded(std::int64_t floats) { return (floats + 15) / 16 * 16; }
+constexpr std::int64_t padded(std::int64_t count) { return (count + 15) / 16 * 16; }
 
-// One thread's scratch, in floats.
-struct Scratch {
-  float* k;        // (page_tokens, head_dim)
-  float* v;        // (page_tokens, head_dim)
-  float* scores;   // (page_tokens)
-  float* running;  // (kGroupTokens, heads per kv head, 2): see the kernel attention_page
+// Parts of the workspace in units of four bytes, each a multiple of 64 bytes.
+struct Sizes {
+  Sizes(const Attention& attention, std::int64_t tokens)
+      : stride(padded(attention.head_dim)),
+        shared_heads(attention.heads / attention.kv_heads),
+        group_tokens(std::clamp<std::int64_t>(kItemRows / shared_heads, 1, tokens)),
+        item_rows(group_tokens * shared_heads),
+        thread(item_rows * (stride + kScoreStride) + kConvertedSlots * stride +
+               2 * padded(item_rows) + 2 * sums(item_rows)),
+        items(tokens * attention.kv_heads),
+        places((kPlaces + 1) * attention.kv_heads * sums(shared_heads)),
+        // starts of groups, counters of items
+        shared(padded(tokens + 1) + padded(items)) {}
+
+  std::int64_t sums(std::int64_t rows) const { return rows * stride + padded(2 * rows); }
+
+  std::int64_t stride;
+  std::int64_t shared_heads;
+  std::int64_t group_tokens;
+  std::int64_t item_rows;
+  std::int64_t thread;
+  std::int64_t items;
+  std::int64_t places;
+  std::int64_t shared;
 };
 
-struct ScratchSizes {
-  std::int64_t page, scores, running;
-  std::int64_t total() const { return 2 * page + scores + running; }
-};
-
-ScratchSizes scratch_sizes(const Attention& attention, std::int64_t page_tokens) {
-  return {padded(page_tokens * attention.head_dim), padded(page_tokens),
-          padded(kGroupTokens * (attention.heads / attention.kv_heads) * 2)};
+AttentionSums sums_at(float* memory, const Sizes& sizes, std::int64_t rows) {
+  return {memory, memory + rows * sizes.stride};
 }
 
-// All that is the same for every work item of a run.
-struct Task {
-  const Attention& attention;
-  const StepState& step;
-  const Kernels& kernels;
-  const TensorView& q;
-  const TensorView& k_pages;
-  const TensorView& v_pages;
-  const TensorView& out;
-  std::int64_t shared_heads;  // query heads per kv head
-
-  std::int64_t page_tokens() const { return k_pages.shape[2]; }
-  // Positions [begin, end) that token t sees; none for padding at a negative position.
-  Share visible(std::int64_t t) const {
-    const std::int64_t end = std::int64_t{step.positions()[t]} + 1;
-    if (end <= 0) return {0, 0};
-    const std::int64_t window = attention.window;
-    return {window > 0 && end > window ? end - window : 0, end};
-  }
-  float* heads_of(const TensorView& view, std::int64_t t, std::int64_t kv_head) const {
-    return f32_row(view, t) + kv_head * shared_heads * attention.head_dim;
-  }
-};
-
-// Rows [begin, end) of one page and kv head as f32. An f32 cache is read in place.
-const float* f32_rows_of(const Task& task, const TensorView& pages, std::int64_t page,
-                         std::int64_t kv_head, std::int64_t begin, std::int64_t end,
-                         float* scratch) {
-  if (pages.dtype == DType::F32)
-    return reinterpret_cast<const float*>(cache_row(pages, page, kv_head, 0));
-  const std::int64_t dim = task.attention.head_dim;
-  task.kernels.dequantize_row(pages.dtype, cache_row(pages, page, kv_head, begin),
-                              (end - begin) * dim, scratch + begin * dim);
+AttentionScratch scratch_at(float* memory, const Sizes& sizes) {
+  const auto take = [&](std::int64_t floats) {
+    float* part = memory;
+    memory += floats;
+    return part;
+  };
+  AttentionScratch scratch{};
+  scratch.q = take(sizes.item_rows * sizes.stride);
+  scratch.scores = take(sizes.item_rows * kScoreStride);
+  scratch.slots = take(kConvertedSlots * sizes.stride);
+  scratch.begin = reinterpret_cast<std::int32_t*>(take(padded(sizes.item_rows)));
+  scratch.end = reinterpret_cast<std::int32_t*>(take(padded(sizes.item_rows)));
+  scratch.chunk = sums_at(take(sizes.sums(sizes.item_rows)), sizes, sizes.item_rows);
+  scratch.sums = sums_at(take(sizes.sums(sizes.item_rows)), sizes, sizes.item_rows);
   return scratch;
 }
 
-// Tokens [first, last), all of one sequence, against one page's rows of `kv_head`.
-void run_page(const Task& task, std::int64_t first, std::int64_t last, std::int64_t kv_head,
-              std::int64_t page_index, Share needed, const Scratch& scratch) {
-  const std::int64_t page_begin = page_index * task.page_tokens();
-  const std::int64_t page_end = page_begin + task.page_tokens();
-  const std::int64_t page = task.step.pages(task.step.sequences()[first])[page_index];
-  const std::int64_t begin = std::max(needed.begin, page_begin) - page_begin;
-  const std::int64_t end = std::min(needed.end, page_end) - page_begin;
-  const float* k = f32_rows_of(task, task.k_pages, page, kv_head, begin, end, scratch.k);
-  const float* v = f32_rows_of(task, task.v_pages, page, kv_head, begin, end, scratch.v);
-  const std::int64_t dim = task.attention.head_dim;
-  for (std::int64_t t = first; t < last; ++t) {
-    const Share sees = task.visible(t);
-    const std::int64_t from = std::max(sees.begin, page_begin) - page_begin;
-    const std::int64_t to = std::min(sees.end, page_end) - page_begin;
-    if (from >= to) continue;
-    task.kernels.attention_page(task.heads_of(task.q, t, kv_head), k + from * dim, v + from * dim,
-                                task.shared_heads, dim, to - from, task.attention.scale,
-                                scratch.scores, task.heads_of(task.out, t, kv_head),
-                                scratch.running + (t - first) * task.shared_heads * 2);
-  }
-}
+// A step's items, and the memory that they share.
+struct Batch {
+  const AttentionRun& run;
+  const Sizes& sizes;
+  std::int32_t* starts;  // (groups + 1): first token of each group
+  std::int64_t groups;
+  std::int32_t* left;  // (items): chunks of a turn that are not done
+  float* places;
 
-// One work item. The output rows are the accumulators.
-void run_group(const Task& task, std::int64_t first, std::int64_t last, std::int64_t kv_head,
-               const Scratch& scratch) {
-  Share needed{0, 0};  // what any of the tokens sees
-  for (std::int64_t t = first; t < last; ++t) {
-    const Share sees = task.visible(t);
-    if (sees.begin < sees.end)
-      needed = needed.begin == needed.end
-                   ? sees
-                   : Share{std::min(needed.begin, sees.begin), std::max(needed.end, sees.end)};
-    std::fill_n(task.heads_of(task.out, t, kv_head), task.shared_heads * task.attention.head_dim,
-                0.0F);
+  std::int64_t items() const { return groups * run.attention.kv_heads; }
+  // The last are those that see the most.
+  AttentionItem item(std::int64_t i) const {
+    const std::int32_t* group = starts + i / run.attention.kv_heads;
+    return {group[0], group[1], i % run.attention.kv_heads};
   }
-  const std::int64_t states = (last - first) * task.shared_heads;
-  for (std::int64_t i = 0; i < states; ++i) {
-    scratch.running[2 * i] = -INFINITY;
-    scratch.running[2 * i + 1] = 0.0F;
-  }
-  for (std::int64_t page = needed.begin / task.page_tokens();
-       page * task.page_tokens() < needed.end; ++page)
-    run_page(task, first, last, kv_head, page, needed, scratch);
-  for (std::int64_t t = first; t < last; ++t)
-    task.kernels.attention_finish(task.heads_of(task.out, t, kv_head),
-                                  scratch.running + (t - first) * task.shared_heads * 2,
-                                  task.shared_heads, task.attention.head_dim);
-}
+};
 
-// Cuts the batch into groups: starts[g] .. starts[g + 1]. Returns how many.
-std::int64_t find_groups(const std::int32_t* sequences, std::int64_t tokens, std::int32_t* starts) {
+// Cuts the batch into groups of consecutive tokens of one sequence. Returns how many.
+std::int64_t find_groups(const std::int32_t* sequences, std::int64_t tokens, std::int64_t largest,
+                         std::int32_t* starts) {
   std::int64_t groups = 0;
   for (std::int64_t t = 0; t < tokens; ++t) {
     const bool joins =
-        groups > 0 && sequences[t] == sequences[t - 1] && t - starts[groups - 1] < kGroupTokens;
+        groups > 0 && sequences[t] == sequences[t - 1] && t - starts[groups - 1] < largest;
     if (!joins) starts[groups++] = static_cast<std::int32_t>(t);
   }
   starts[groups] = static_cast<std::int32_t>(tokens);
@@ -140,50 +103,154 @@ std::int64_t find_groups(const std::int32_t* sequences, std::int64_t tokens, std
 }
 
 // Elements of keys that the batch's queries are multiplied with.
-std::int64_t elements_seen(const Task& task) {
+std::int64_t elements_seen(const AttentionRun& run) {
   std::int64_t positions = 0;
-  for (std::int64_t t = 0; t < task.q.rows(); ++t) {
-    const Share sees = task.visible(t);
+  for (std::int64_t t = 0; t < run.q.rows(); ++t) {
+    const Share sees = run.visible(t);
     positions += sees.end - sees.begin;
   }
-  return positions * task.q.columns();
+  return positions * run.q.columns();
+}
+
+void run_item(const AttentionRun& run, const AttentionItem& item, const AttentionScratch& scratch) {
+  run.begin(item, scratch.sums);
+  const Share chunks = run.chunks(item);
+  for (std::int64_t c = chunks.begin; c < chunks.end; ++c) {
+    run.run_chunk(item, c, scratch, scratch.chunk);
+    run.merge(item, scratch.chunk, scratch.sums);
+  }
+  run.finish(item, scratch.sums);
+}
+
+// The chunks [first, first + count) of all items: a turn of a split batch.
+struct Turn {
+  std::int64_t first;
+  std::int64_t count;
+  std::int64_t rows;  // of the largest item
+
+  Share of(const Share& chunks) const {
+    return {std::clamp(chunks.begin, first, first + count),
+            std::clamp(chunks.end, first, first + count)};
+  }
+};
+
+// Where a split item has its sums, and behind them those of the turn's chunks.
+AttentionSums place_of(const Batch& batch, const Turn& turn, std::int64_t i, std::int64_t part) {
+  const std::int64_t at = (i * (turn.count + 1) + part) * batch.sizes.sums(turn.rows);
+  return sums_at(batch.places + at, batch.sizes, turn.rows);
+}
+
+// One chunk of item i. Who does an item's last one of the turn merges them all, in order.
+void run_part(const Batch& batch, const Turn& turn, std::int64_t i, std::int64_t chunk,
+              const AttentionScratch& scratch) {
+  const AttentionRun& run = batch.run;
+  const AttentionItem item = batch.item(i);
+  const Share chunks = run.chunks(item);
+  const Share mine = turn.of(chunks);
+  if (chunk < mine.begin || chunk >= mine.end) return;
+  run.run_chunk(item, chunk, scratch, place_of(batch, turn, i, 1 + chunk - turn.first));
+  if (std::atomic_ref(batch.left[i]).fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const AttentionSums sums = place_of(batch, turn, i, 0);
+  if (mine.begin == chunks.begin) run.begin(item, sums);
+  for (std::int64_t c = mine.begin; c < mine.end; ++c)
+    run.merge(item, place_of(batch, turn, i, 1 + c - turn.first), sums);
+  if (mine.end == chunks.end) run.finish(item, sums);
+}
+
+// Calls body(index, scratch) for every index below `count`, the largest first, on whatever thread
+// is free: no index depends on another, so who computes it cannot be told from the result.
+template <class Body>
+void each_index(CpuStream& stream, const Sizes& sizes, float* scratch, std::int64_t count,
+                std::int64_t tokens, bool parallel, const Body& body) {
+  std::atomic<std::int64_t> left{count};
+  const auto run_some = [&](int thread, int) {
+    const AttentionScratch own = scratch_at(scratch + thread * sizes.thread, sizes);
+    for (;;) {
+      const std::int64_t i = left.fetch_sub(1, std::memory_order_relaxed) - 1;
+      if (i < 0) return;
+      body(i, own);
+    }
+  };
+  if (parallel)
+    stream.run(tokens, run_some);
+  else
+    run_some(0, 1);
+}
+
+// Chunks of a turn when the batch is worth splitting; else 0.
+std::int64_t split_chunks(const Batch& batch, std::int64_t threads, std::int64_t rows,
+                          std::int64_t longest) {
+  const std::int64_t items = batch.items();
+  if (items >= threads * kItemsPerThread || longest < 2) return 0;
+  return batch.sizes.places / (items * batch.sizes.sums(rows)) - 1;
+}
+
+void run_split(CpuStream& stream, const Batch& batch, float* scratch, Turn turn, Share all) {
+  const std::int64_t items = batch.items();
+  for (std::int64_t i = 0; i < items; ++i) {
+    const AttentionItem item = batch.item(i);
+    const Share chunks = batch.run.chunks(item);
+    if (chunks.begin < chunks.end) continue;
+    const AttentionSums sums = place_of(batch, turn, i, 0);
+    batch.run.begin(item, sums);
+    batch.run.finish(item, sums);
+  }
+  for (turn.first = all.begin; turn.first < all.end; turn.first += turn.count) {
+    for (std::int64_t i = 0; i < items; ++i) {
+      const Share mine = turn.of(batch.run.chunks(batch.item(i)));
+      batch.left[i] = static_cast<std::int32_t>(mine.end - mine.begin);
+    }
+    each_index(stream, batch.sizes, scratch, items * turn.count, batch.run.q.rows(), true,
+               [&](std::int64_t i, const AttentionScratch& own) {
+                 run_part(batch, turn, i / turn.count, turn.first + i % turn.count, own);
+               });
+  }
 }
 
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   CpuStream& s = cpu_stream(stream);
   const Attention& attention = std::get<Attention>(op.desc.attributes);
-  const Task task{attention,       *operands.in[3].as<const StepState>(),
-                  s.kernels(),     operands.in[0],
-                  operands.in[1],  operands.in[2],
-                  operands.out[0], attention.heads / attention.kv_heads};
-  const ScratchSizes sizes = scratch_sizes(attention, task.page_tokens());
+  const AttentionRun run{attention,      *operands.in[3].as<const StepState>(),
+                         s.kernels(),    operands.in[0],
+                         operands.in[1], operands.in[2],
+                         operands.out[0]};
+  const std::int64_t threads = s.pool().size();
+  const Sizes sizes(attention, op.desc.in[0].shape.rows());
   float* scratch = reinterpret_cast<float*>(workspace.data());
-  auto* starts = reinterpret_cast<std::int32_t*>(scratch + s.pool().size() * sizes.total());
-  const std::int64_t groups = find_groups(task.step.sequences(), task.q.rows(), starts);
-  const std::int64_t items = groups * attention.kv_heads;
-  // Who is free takes the next item, last tokens first: they see the most. Items do not depend on
-  // each other, so who computes one cannot be told from the result.
-  std::atomic<std::int64_t> left{items};
-  const auto next = [&] { return left.fetch_sub(1, std::memory_order_relaxed) - 1; };
-  const auto run_items = [&](int thread, int) {
-    float* mine = scratch + thread * sizes.total();
-    const Scratch own{mine, mine + sizes.page, mine + 2 * sizes.page,
-                      mine + 2 * sizes.page + sizes.scores};
-    for (std::int64_t i = next(); i >= 0; i = next()) {
-      const std::int32_t* group = starts + i / attention.kv_heads;
-      run_group(task, group[0], group[1], i % attention.kv_heads, own);
-    }
-  };
-  if (elements_seen(task) < kWorthAPool)
-    run_items(0, 1);
-  else
-    s.pool().run(run_items);
+  auto* starts = reinterpret_cast<std::int32_t*>(scratch + threads * sizes.thread);
+  const std::int64_t groups =
+      find_groups(run.step.sequences(), run.q.rows(), sizes.group_tokens, starts);
+  std::int32_t* left = starts + (sizes.shared - padded(sizes.items));
+  const Batch batch{run,    sizes, starts,
+                    groups, left,  scratch + threads * sizes.thread + sizes.shared};
+
+  const std::int64_t workers = s.threads(run.q.rows());
+  const bool parallel = workers > 1 && elements_seen(run) >= kWorthAPool;
+  Share all{0, 0};  // chunks that any item sees
+  std::int64_t rows = 0;
+  for (std::int64_t i = 0; i < batch.items(); i += attention.kv_heads) {
+    const Share mine = run.chunks(batch.item(i));
+    rows = std::max(rows, run.rows(batch.item(i)));
+    if (mine.begin < mine.end)
+      all = all.begin == all.end
+                ? mine
+                : Share{std::min(all.begin, mine.begin), std::max(all.end, mine.end)};
+  }
+  const std::int64_t count =
+      parallel
+          ? std::min(split_chunks(batch, workers, rows, all.end - all.begin), all.end - all.begin)
+          : 0;
+  if (count > 0) return run_split(s, batch, scratch, {0, count, rows}, all);
+  each_index(
+      s, sizes, scratch, batch.items(), run.q.rows(), parallel,
+      [&](std::int64_t i, const AttentionScratch& own) { run_item(run, batch.item(i), own); });
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) {
   const std::int64_t threads = static_cast<CpuDevice&>(device).pool().size();
-  const ScratchSizes sizes = scratch_sizes(std::get<Attention>(op.attributes), op.in[1].shape[2]);
-  const std::int64_t floats = threads * sizes.total() + op.in[0].shape.rows() + 1;
+  const Sizes sizes(std::get<Attention>(op.attributes), op.in[0].shape.rows());
+  const std::int64_t floats =
+      threads * sizes.thread + sizes.shared + (threads > 1 ? sizes.places : 0);
   return prepared(device, op, run, static_cast<std::size_t>(floats) * sizeof(float));
 }
 

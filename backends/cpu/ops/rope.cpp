@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "backends/cpu/ops/common.h"
 #include "runtime/ops/step_state.h"
 
@@ -13,16 +11,6 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
          rope.rot_dim <= rope.head_dim && op.in[0].shape.columns() % rope.head_dim == 0;
 }
 
-// Cosine and sine of each pair's angle at `position`, side by side. The angle is rounded to f32
-// first, as the models' reference implementations do.
-void fill_turns(const Rope& rope, const float* inv_freq, std::int32_t position, float* turns) {
-  for (std::int64_t i = 0; i < rope.rot_dim / 2; ++i) {
-    const float angle = static_cast<float>(position) * inv_freq[i];
-    turns[2 * i] = std::cos(angle) * rope.magnitude;
-    turns[2 * i + 1] = std::sin(angle) * rope.magnitude;
-  }
-}
-
 // Each token's turns are computed once, by the thread that has the token, into its own scratch.
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   CpuStream& s = cpu_stream(stream);
@@ -34,21 +22,22 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   float* scratch = reinterpret_cast<float*>(workspace.data());
   auto rotate = [&](std::int64_t begin, std::int64_t end, float* turns) {
     for (std::int64_t t = begin; t < end; ++t) {
-      fill_turns(rope, operands.in[1].as<float>(), positions[t], turns);
+      s.kernels().rope_turns(operands.in[1].as<float>(), rope.rot_dim / 2, positions[t],
+                             rope.magnitude, interleaved, turns);
       s.kernels().rope(f32_row(x, t), f32_row(out, t), x.columns() / rope.head_dim, rope.head_dim,
                        rope.rot_dim, interleaved, turns);
     }
   };
   if (x.rows() * x.columns() < kWorthAPool) return rotate(0, x.rows(), scratch);
-  s.pool().run([&](int thread, int threads) {
+  s.run(x.rows(), [&](int thread, int threads) {
     const Share share = share_of(x.rows(), 1, thread, threads);
-    rotate(share.begin, share.end, scratch + std::int64_t{thread} * rope.rot_dim);
+    rotate(share.begin, share.end, scratch + std::int64_t{thread} * 2 * rope.rot_dim);
   });
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) {
   const auto threads = static_cast<std::size_t>(static_cast<CpuDevice&>(device).pool().size());
-  const auto turns = static_cast<std::size_t>(std::get<Rope>(op.attributes).rot_dim);
+  const auto turns = 2 * static_cast<std::size_t>(std::get<Rope>(op.attributes).rot_dim);
   return prepared(device, op, run, threads * turns * sizeof(float));
 }
 
