@@ -3,7 +3,6 @@
 namespace strata::cpu {
 
 // Fused ops that this backend computes as the primitives that they stand for.
-STRATA_UNSUPPORTED(rope_append)
 STRATA_UNSUPPORTED(linear_gated)
 STRATA_UNSUPPORTED(linear_experts_gated)
 
