@@ -56,7 +56,7 @@ TEST(FusedActivation, NormsAndGatesGiveTheBitsOfQuantize) {
 TEST(FusedActivation, ALinearAddsItsResidualLast) {
   for (const std::string& isa : runnable_isas()) {
     cpu::CpuDevice& device = cpu_device(isa, 2);
-    for (const DType dtype : {DType::Q8_0, DType::Q4_0}) {
+    for (const DType dtype : weight_dtypes()) {
       for (const std::int64_t rows : {1, 2, 17}) {
         Tensor x = floats(rows, 256, 8);
         if (has_int8_path(dtype)) x = quantized(device, x);

@@ -34,7 +34,7 @@ void each_row(CpuStream& stream, const TensorView& out, Workspace workspace, con
   auto* scratch = reinterpret_cast<float*>(workspace.data());
   if (out.layout == Layout::rows) scratch = nullptr;
   if (out.rows() * out.columns() < kWorthAPool) return run({0, out.rows()}, scratch);
-  stream.pool().run([&](int thread, int threads) {
+  stream.run(out.rows(), [&](int thread, int threads) {
     const std::size_t each = workspace.size() / static_cast<std::size_t>(threads) / sizeof(float);
     float* own = scratch == nullptr ? nullptr : scratch + each * static_cast<std::size_t>(thread);
     run(share_of(out.rows(), 1, thread, threads), own);
