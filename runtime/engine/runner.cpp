@@ -32,8 +32,7 @@ ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
       if (node.in[i] < 0) continue;
       const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[i])];
       const bool same = value.kind == ValueKind::weight && value.slot == static_cast<int>(slot);
-      if (same && !is_matmul_weight(node.op.desc.kind(), i))
-        return ResidentWeights::Cut::whole;
+      if (same && !is_matmul_weight(node.op.desc.kind(), i)) return ResidentWeights::Cut::whole;
     }
   }
   return ResidentWeights::Cut::row_blocks;
