@@ -265,7 +265,7 @@ TEST(Linear, AsksForPanelsAndQuantizedActivations) {
   const Tensor x = floats(1, 64, 3);
   for (DType dtype : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1}) {
     OpDesc desc{Linear{},
-                {{DType::F32, Layout::rows, {1, 64}}, {dtype, Layout::rows, {8, 64}}, {}},
+                {{DType::F32, Layout::rows, {1, 64}}, {dtype, Layout::rows, {8, 64}}, {}, {}},
                 {},
                 {{DType::F32, Layout::rows, {1, 8}}}};
     const OpImpl& impl = device.ops()[OpKind::Linear];
