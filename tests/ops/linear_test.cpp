@@ -263,14 +263,16 @@ TEST(Linear, WritesNothingBeyondItsColumns) {
 TEST(Linear, AsksForPanelsAndQuantizedActivations) {
   cpu::CpuDevice& device = cpu_device("baseline", 1);
   const Tensor x = floats(1, 64, 3);
-  for (DType dtype : {DType::F32, DType::F16, DType::Q8_0, DType::Q4_0, DType::Q4_1}) {
+  for (DType dtype : {DType::F32, DType::F16, DType::BF16, DType::Q8_0, DType::Q4_0, DType::Q4_1}) {
     OpDesc desc{Linear{},
                 {{DType::F32, Layout::rows, {1, 64}}, {dtype, Layout::rows, {8, 64}}, {}, {}},
                 {},
                 {{DType::F32, Layout::rows, {1, 8}}}};
     const OpImpl& impl = device.ops()[OpKind::Linear];
     const PreparedOp wish = impl.prepare(device, desc);
-    EXPECT_EQ(wish.wanted[0], has_int8_path(dtype) ? Layout::quantized : Layout::rows);
+    EXPECT_EQ(wish.wanted[0], dtype == DType::BF16   ? Layout::rounded
+                              : has_int8_path(dtype) ? Layout::quantized
+                                                     : Layout::rows);
     EXPECT_EQ(wish.wanted[1], has_int8_path(dtype) ? Layout::panels16 : Layout::rows);
     desc.in[0] = {DType::I8, Layout::quantized, {1, 64}};
     EXPECT_EQ(impl.supports(desc, device.info()), has_int8_path(dtype)) << "unpacked weights";

@@ -48,14 +48,7 @@ namespace strata::cpu::STRATA_ISA {
 
 static constexpr int kRows = 16;
 static constexpr int kBlock = 32;              // columns
-static constexpr int kScaleBytes = 2 * kRows;  // at the start of a block
 static constexpr int kGroupBytes = 4 * kRows;  // 4 bytes of each row
-static constexpr int kQ8Groups = 8;
-static constexpr int kQ4Groups = 4;
-static constexpr int kQ8BlockBytes = kScaleBytes + kQ8Groups * kGroupBytes;
-static constexpr int kQ4BlockBytes = kScaleBytes + kQ4Groups * kGroupBytes;
-static constexpr std::int32_t kQ8Offset = 128;
-static constexpr std::int32_t kQ4Offset = 8;
 
 // What one block of a dtype holds; units have the same columns. Not dtype_info(): isa.h says why.
 struct BlockSize {
