@@ -13,7 +13,9 @@ namespace strata {
 
 struct OpTable;  // runtime/ops/op_impl.h
 
-enum class BackendKind : std::uint8_t { cpu, cuda, hip, vulkan };
+/// `sim` wraps another device for tests (backends/sim); `simt_host` runs the kernels of CUDA and
+/// HIP on the CPU, and is in test programs only.
+enum class BackendKind : std::uint8_t { cpu, cuda, hip, vulkan, sim, simt_host };
 std::string_view backend_name(BackendKind backend);
 
 /// One physical executor; prints as "cuda:0".
@@ -112,6 +114,13 @@ struct HostTask {
   void* context = nullptr;
 };
 
+/// Work that was enqueued once to be replayed: a CUDA graph, command buffers. It and what its work
+/// reads and writes live until the last replay has finished.
+class Recording {
+ public:
+  virtual ~Recording() = default;
+};
+
 /// An in-order queue of work. Calls enqueue and return; one thread at a time uses a stream. The
 /// first asynchronous error is thrown by synchronize().
 class Stream {
@@ -127,6 +136,15 @@ class Stream {
   virtual void synchronize() = 0;
   /// cudaStream_t, hipStream_t or VkQueue, for NCCL and RCCL only; null on the CPU.
   virtual void* native() = 0;
+
+  /// Whether the four below can be used; else calling them is an error of the caller.
+  virtual bool can_record() const { return false; }
+  /// Until end_recording(), copies, fills and ops are recorded and not run. Nothing else is called
+  /// then but record(), whose events are those of the last work that was enqueued.
+  virtual void begin_recording();
+  virtual std::unique_ptr<Recording> end_recording();
+  /// Enqueues the recorded work. What varies from step to step is in memory that it reads.
+  virtual void replay(const Recording& recording);
 };
 
 /// One physical executor. Thread-safe but for memory counters, which are a snapshot.

@@ -17,6 +17,8 @@ std::string_view layout_name(Layout layout) {
       return "rows";
     case Layout::panels16:
       return "panels16";
+    case Layout::planes16:
+      return "planes16";
     case Layout::quantized:
       return "quantized";
     case Layout::rounded:

@@ -42,7 +42,8 @@ std::string to_string(const Shape& shape);
 /// `pack` makes it from `rows`, which is the model file's own arrangement.
 enum class Layout : std::uint8_t {
   rows,       ///< row after row, blocks of the dtype along the columns (the file's layout)
-  panels16,   ///< weights: 16 rows interleaved per 32-column block (see kernels/panels.h)
+  panels16,   ///< weights, CPU: 16 rows interleaved per 32-column block (see kernels/panels.h)
+  planes16,   ///< weights, GPUs: 16 rows, each field of their blocks on its own (see planes.h)
   quantized,  ///< activations: int8 values, then scales and sums (kernels/panels.h)
   rounded,    ///< activations: rows of bf16
 };
@@ -56,12 +57,17 @@ constexpr DType activation_dtype(Layout layout) {
                                      : DType::F32;
 }
 
-/// Rows of one panel of Layout::panels16; the last panel is padded with zero rows.
+/// Weights in panels of kPanelRows rows, each of exactly the bytes that its rows have in the file.
+constexpr bool is_panelled(Layout layout) {
+  return layout == Layout::panels16 || layout == Layout::planes16;
+}
+
+/// Rows of one panel of a panelled layout; the last panel is padded with zero rows.
 inline constexpr std::int64_t kPanelRows = 16;
 /// Columns that share one scale in Layout::panels16 and Layout::quantized.
 inline constexpr std::int64_t kScaleBlock = 32;
 
-/// Bytes from one row to the next in `layout`, or of a row's share of a panel in panels16.
+/// Bytes from one row to the next in `layout`, or of a row's share of a panel.
 constexpr std::size_t layout_row_bytes(DType dtype, Layout layout, std::int64_t columns) {
   if (layout == Layout::quantized)
     return static_cast<std::size_t>(columns + columns / kScaleBlock * 16);
@@ -80,7 +86,7 @@ struct TensorDesc {
 /// Bytes that a dense tensor of this description takes; panels are padded to whole panels.
 constexpr std::size_t byte_size(const TensorDesc& desc) {
   std::int64_t rows = desc.shape.rows();
-  if (desc.layout == Layout::panels16) {
+  if (is_panelled(desc.layout)) {
     const std::int64_t matrices = desc.shape.rank > 2 ? desc.shape[0] : 1;
     const std::int64_t matrix_rows = rows / (matrices == 0 ? 1 : matrices);
     rows = matrices * ((matrix_rows + kPanelRows - 1) / kPanelRows * kPanelRows);
