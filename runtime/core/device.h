@@ -39,6 +39,8 @@ struct DeviceInfo {
   int lanes = 1;                     ///< SIMD or subgroup width in f32 elements
   int compute_units = 1;             ///< threads, SMs or CUs
   std::uint64_t max_view_bytes = 0;  ///< largest range that one operand may span; 0 = no limit
+  bool software = false;             ///< a GPU played by the CPU: used only where it is asked for
+  std::string driver;                ///< its name and version, as users know them; may be empty
 };
 
 /// What a device could at best do, measured; 0 where its kernels have nothing of the kind.
