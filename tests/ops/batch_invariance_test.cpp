@@ -8,7 +8,8 @@
 #include <optional>
 #include <utility>
 
-#include "tests/ops/op_run.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/op_run.h"
 
 namespace strata::test {
 namespace {

@@ -6,7 +6,8 @@
 
 #include "backends/cpu/kernels/ceilings.h"
 #include "backends/registry.h"
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 
 namespace strata::test {
 namespace {

@@ -8,7 +8,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 #include "tests/support/shared_data.h"
 
 namespace strata::test::weights {

@@ -2,7 +2,8 @@
 #include <gtest/gtest.h>
 
 #include "runtime/core/error.h"
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 
 namespace strata::test::weights {
 namespace {

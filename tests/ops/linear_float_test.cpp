@@ -8,7 +8,8 @@
 
 #include "backends/cpu/kernels/kernels.h"
 #include "runtime/core/half.h"
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 #include "tests/reference/linear.h"
 
 namespace strata::test::weights {

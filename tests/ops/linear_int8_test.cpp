@@ -6,7 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 
 namespace strata::test::weights {
 namespace {

@@ -4,7 +4,8 @@
 #include <cstring>
 
 #include "backends/cpu/ops/matmul.h"
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 
 namespace strata::test::weights {
 namespace {

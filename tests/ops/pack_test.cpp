@@ -2,7 +2,8 @@
 
 #include <cstring>
 
-#include "tests/ops/weight_ops.h"
+#include "tests/ops/cpu_devices.h"
+#include "tests/parity/weight_ops.h"
 #include "tests/reference/dequantize.h"
 #include "tests/reference/panels.h"
 

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <numeric>
 
-#include "tests/ops/op_run.h"
+#include "tests/parity/op_run.h"
 #include "tests/reference/cache_codec.h"
 
 namespace strata::test {
@@ -53,7 +53,7 @@ void write_expected(const AppendCase& c, const StepBlock& step, const HostTensor
   }
 }
 
-void check_append(cpu::CpuDevice& device, const AppendCase& c, bool with_padding = false) {
+void check_append(Device& device, const AppendCase& c, bool with_padding = false) {
   std::mt19937 random(static_cast<unsigned>(c.tokens * 7 + c.head_dim));
   const int pages_per_sequence = (c.tokens / 3 + 6) / c.page_tokens + 1;
   StepBlock step = ragged_step(c, pages_per_sequence, random);
@@ -77,15 +77,16 @@ void check_append(cpu::CpuDevice& device, const AppendCase& c, bool with_padding
 }
 
 TEST(KvAppend, WritesOnlyTheTokensRows) {
-  for_each_isa(2, [](cpu::CpuDevice& device) {
+  for_each_device(2, [](Device& device) {
     for (DType k : kCacheDTypes)
       for (DType v : kCacheDTypes)
-        for (int tokens : {1, 2, 17, 130}) check_append(device, {k, v, 2, 64, 16, tokens});
+        for (std::int64_t tokens : batches({1, 2, 17, 130}))
+          check_append(device, {k, v, 2, 64, 16, static_cast<int>(tokens)});
   });
 }
 
 TEST(KvAppend, WorksForEveryShape) {
-  for_each_isa(2, [](cpu::CpuDevice& device) {
+  for_each_device(2, [](Device& device) {
     for (int head_dim : {8, 16, 32, 80, 128})
       for (int page_tokens : {1, 4, 64})
         for (DType dtype : kCacheDTypes)
@@ -95,8 +96,9 @@ TEST(KvAppend, WorksForEveryShape) {
 }
 
 TEST(KvAppend, SkipsPaddingTokens) {
-  cpu::CpuDevice device({2, nullptr});
-  check_append(device, {DType::F16, DType::F32, 1, 32, 4, 9}, /*with_padding=*/true);
+  for_each_device(2, [](Device& device) {
+    check_append(device, {DType::F16, DType::F32, 1, 32, 4, 9}, /*with_padding=*/true);
+  });
 }
 
 // Denormals, halfway cases, overflow and infinity, per dtype, as the reference rounds them.
@@ -106,7 +108,7 @@ TEST(KvAppend, RoundsOddValuesAsTheReferenceDoes) {
                        65504.0F,     65519.0F,        65520.0F,        1e30F,
                        -65536.0F,    0x1.fffffep127F, INFINITY,        -INFINITY,
                        1e-40F,       -1e-45F,         1.0F + 0x1p-8F,  1.0F + 3 * 0x1p-8F};
-  for_each_isa(1, [&](cpu::CpuDevice& device) {
+  for_each_device(1, [&](Device& device) {
     for (DType dtype : {DType::F16, DType::BF16, DType::F32}) {
       StepBlock step({1, 1, 1, 1});
       step.add_token(0, 0);
@@ -122,7 +124,7 @@ TEST(KvAppend, RoundsOddValuesAsTheReferenceDoes) {
 }
 
 TEST(KvAppend, QuantizedBlocksOfOddValues) {
-  for_each_isa(1, [](cpu::CpuDevice& device) {
+  for_each_device(1, [](Device& device) {
     for (float value : {0.0F, 1e-40F, 1e-30F, 3e38F}) {
       StepBlock step({1, 1, 1, 1});
       step.add_token(0, 0);
@@ -140,7 +142,7 @@ TEST(KvAppend, QuantizedBlocksOfOddValues) {
 }
 
 TEST(KvAppend, QuantizedTiesGoAwayFromZero) {
-  for_each_isa(1, [](cpu::CpuDevice& device) {
+  for_each_device(1, [](Device& device) {
     StepBlock step({1, 1, 1, 1});
     step.add_token(0, 0);
     const HostTensor rows = HostTensor::f32(1, 32);
@@ -156,7 +158,7 @@ TEST(KvAppend, QuantizedTiesGoAwayFromZero) {
 }
 
 TEST(KvAppend, ANanIsNotLost) {
-  for_each_isa(1, [](cpu::CpuDevice& device) {
+  for_each_device(1, [](Device& device) {
     for (DType dtype : kCacheDTypes) {
       StepBlock step({1, 1, 1, 1});
       step.add_token(0, 0);
@@ -172,22 +174,23 @@ TEST(KvAppend, ANanIsNotLost) {
 }
 
 TEST(KvAppend, RefusesWhatItCannotStore) {
-  cpu::CpuDevice device({1, nullptr});
-  const HostTensor rows = HostTensor::f32(1, 80);
-  StepBlock step({1, 1, 1, 1});
-  const auto supported = [&](DType k, DType v, std::int64_t head_dim) {
-    const HostTensor k_pages({k, Layout::rows, {1, 1, 1, 64}});
-    TensorView keys = k_pages.view();
-    keys.shape[3] = head_dim;
-    TensorView values = keys;
-    values.dtype = v;
-    return op_supports(device, KvAppend{1, 80}, {rows.view(), rows.view(), step.view()},
-                       {keys, values}, {});
-  };
-  EXPECT_TRUE(supported(DType::F16, DType::F32, 80));
-  EXPECT_FALSE(supported(DType::Q8_0, DType::F32, 80)) << "80 is no multiple of 32";
-  EXPECT_FALSE(supported(DType::F16, DType::Q4_0, 80));
-  EXPECT_FALSE(supported(DType::F16, DType::F16, 64)) << "not the op's head_dim";
+  for_each_device(1, [](Device& device) {
+    const HostTensor rows = HostTensor::f32(1, 80);
+    StepBlock step({1, 1, 1, 1});
+    const auto supported = [&](DType k, DType v, std::int64_t head_dim) {
+      const HostTensor k_pages({k, Layout::rows, {1, 1, 1, 64}});
+      TensorView keys = k_pages.view();
+      keys.shape[3] = head_dim;
+      TensorView values = keys;
+      values.dtype = v;
+      return op_supports(device, KvAppend{1, 80}, {rows.view(), rows.view(), step.view()},
+                         {keys, values}, {});
+    };
+    EXPECT_TRUE(supported(DType::F16, DType::F32, 80));
+    EXPECT_FALSE(supported(DType::Q8_0, DType::F32, 80)) << "80 is no multiple of 32";
+    EXPECT_FALSE(supported(DType::F16, DType::Q4_0, 80));
+    EXPECT_FALSE(supported(DType::F16, DType::F16, 64)) << "not the op's head_dim";
+  });
 }
 
 }  // namespace

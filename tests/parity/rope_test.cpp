@@ -6,7 +6,7 @@
 #include <iterator>
 #include <limits>
 
-#include "tests/ops/op_run.h"
+#include "tests/parity/op_run.h"
 
 namespace strata::test {
 namespace {
@@ -30,8 +30,8 @@ HostTensor inverse_frequencies(int rot_dim) {
   return inv_freq;
 }
 
-void check_head(const RopeCase& c, const float* x, const float* out, const float* inv_freq,
-                int position) {
+void check_head(const Device& device, const RopeCase& c, const float* x, const float* out,
+                const float* inv_freq, int position) {
   std::vector<double> angles;
   for (int i = 0; i < c.rot_dim / 2; ++i)
     angles.push_back(static_cast<double>(static_cast<float>(position) * inv_freq[i]));
@@ -40,13 +40,14 @@ void check_head(const RopeCase& c, const float* x, const float* out, const float
       head, angles, c.style == RopeStyle::interleaved, static_cast<double>(c.magnitude));
   // Each result is two products of an element of the pair with a rounded cosine or sine.
   for (int d = 0; d < c.head_dim; ++d) {
-    const double allowed = d < c.rot_dim ? 6 * kEps * static_cast<double>(c.magnitude) : 0.0;
+    const double allowed =
+        d < c.rot_dim ? function_slack(device) * 6 * kEps * static_cast<double>(c.magnitude) : 0.0;
     ASSERT_NEAR(static_cast<double>(out[d]), want[static_cast<std::size_t>(d)], allowed)
         << "dimension " << d << " at position " << position;
   }
 }
 
-void check_rope(cpu::CpuDevice& device, const RopeCase& c) {
+void check_rope(Device& device, const RopeCase& c) {
   std::mt19937 random(static_cast<unsigned>(c.head_dim + c.tokens));
   const HostTensor x = HostTensor::f32(c.tokens, c.heads * c.head_dim, 128);
   const HostTensor out = HostTensor::f32(c.tokens, c.heads * c.head_dim);
@@ -59,21 +60,22 @@ void check_rope(cpu::CpuDevice& device, const RopeCase& c) {
   EXPECT_TRUE(out.guards_intact());
   for (int t = 0; t < c.tokens; ++t)
     for (int h = 0; h < c.heads; ++h)
-      check_head(c, x.row(t) + h * c.head_dim, out.row(t) + h * c.head_dim, inv_freq.row(0),
+      check_head(device, c, x.row(t) + h * c.head_dim, out.row(t) + h * c.head_dim, inv_freq.row(0),
                  step.state().positions()[t]);
 }
 
 TEST(Rope, MatchesReference) {
-  for_each_isa(2, [](cpu::CpuDevice& device) {
+  for_each_device(2, [](Device& device) {
     for (RopeStyle style : {RopeStyle::interleaved, RopeStyle::half_split})
-      for (int tokens : {1, 2, 17, 130})
+      for (std::int64_t tokens : batches({1, 2, 17, 130}))
         for (int head_dim : {8, 16, 32, 80, 128})
-          check_rope(device, {style, 1 + tokens % 4, head_dim, head_dim, tokens, 1.0F});
+          check_rope(device, {style, static_cast<int>(1 + tokens % 4), head_dim, head_dim,
+                              static_cast<int>(tokens), 1.0F});
   });
 }
 
 TEST(Rope, TurnsOnlyTheFirstDimensions) {
-  for_each_isa(2, [](cpu::CpuDevice& device) {
+  for_each_device(2, [](Device& device) {
     for (RopeStyle style : {RopeStyle::interleaved, RopeStyle::half_split})
       for (int rot_dim : {2, 20, 64, 78}) check_rope(device, {style, 3, 80, rot_dim, 5, 1.25F});
   });
@@ -82,7 +84,7 @@ TEST(Rope, TurnsOnlyTheFirstDimensions) {
 // The pair (1, 0) becomes the cosine and the sine. Rounding to f32 is half a unit; the series and
 // the reduction in double add less than 2^-8 of that, also where the result is near zero.
 TEST(Rope, CosinesAndSinesAreRoundedOnce) {
-  for_each_isa(1, [](cpu::CpuDevice& device) {
+  for_each_device(1, [](Device& device) {
     for (RopeStyle style : {RopeStyle::interleaved, RopeStyle::half_split}) {
       constexpr int kPositions[] = {0, 1, 2, 3, 11, 355, 710, 4095, 65537, 1000003, 1 << 30};
       constexpr int kPairs = 37;
@@ -106,6 +108,12 @@ TEST(Rope, CosinesAndSinesAreRoundedOnce) {
           const float cosine = neighbours ? got[2 * i] : got[i];
           const float sine = neighbours ? got[2 * i + 1] : got[i + kPairs];
           const double allowed = kEps / 2 * (1 + 1.0 / 256);
+          if (!exact_bits(device)) {
+            // Without double precision the reduced angle is off by a unit of its own size.
+            ASSERT_NEAR(static_cast<double>(cosine), std::cos(angle), 6 * kEps);
+            ASSERT_NEAR(static_cast<double>(sine), std::sin(angle), 6 * kEps);
+            continue;
+          }
           ASSERT_NEAR(static_cast<double>(cosine), std::cos(angle),
                       allowed * std::fabs(std::cos(angle)));
           ASSERT_NEAR(static_cast<double>(sine), std::sin(angle),
@@ -117,7 +125,7 @@ TEST(Rope, CosinesAndSinesAreRoundedOnce) {
 }
 
 TEST(Rope, PositionZeroChangesNothing) {
-  for_each_isa(1, [](cpu::CpuDevice& device) {
+  for_each_device(1, [](Device& device) {
     std::mt19937 random(5);
     const HostTensor x = HostTensor::f32(1, 64);
     const HostTensor out = HostTensor::f32(1, 64);

@@ -1,9 +1,7 @@
 // Gated pairs have the bits of two linears and a swiglu.
 #include <gtest/gtest.h>
 
-#include <cstring>
-
-#include "tests/ops/weight_ops.h"
+#include "tests/parity/linear_cases.h"
 
 namespace strata::test::weights {
 namespace {
@@ -36,10 +34,7 @@ void expect_swiglu(Device& device, const Tensor& gate, const Tensor& up, const T
                    const std::string& what) {
   const Tensor want = results(got.view.rows());
   run_op(device, SwiGlu{}, {gate.view, up.view}, {want.view});
-  EXPECT_EQ(std::memcmp(got.view.data, want.view.data,
-                        static_cast<std::size_t>(got.view.rows() * got.view.row_stride)),
-            0)
-      << what;
+  expect_same(device, floats_of(got.view), floats_of(want.view), what);
 }
 
 void check_linear(Device& device, const TensorView& x, const Pair& w, const std::string& what) {
@@ -77,21 +72,28 @@ void check_experts(Device& device, const TensorView& x, const Pair& w, const std
 }
 
 TEST(LinearGated, GivesTheBitsOfItsParts) {
-  for (const std::string& isa : runnable_isas()) {
+  for (const std::string& isa : device_names()) {
     for (const DType dtype : weight_dtypes()) {
       for (const std::int64_t rows : {1, 2, 17}) {
-        cpu::CpuDevice& device = cpu_device(isa, rows == 2 ? 3 : 2);
+        Device& device = test_device(isa, rows == 2 ? 3 : 2);
         const std::string what =
             isa + " " + std::string(dtype_info(dtype).name) + " rows " + std::to_string(rows);
         const Tensor x = floats(rows);
         check_linear(device, x.view, pair_of(device, dtype, {kN, kK}, false), what);
         check_experts(device, x.view, pair_of(device, dtype, {3, kN, kK}, false), what);
-        if (dtype == DType::BF16) {
+        if (takes(device, dtype, Layout::rounded, rows)) {
           const Tensor r = make_tensor({DType::BF16, Layout::rounded, x.view.shape});
           run_op(device, Quantize{}, {x.view}, {r.view});
-          check_linear(device, r.view, pair_of(device, dtype, {kN, kK}, false), what + " rounded");
+          check_linear(device, r.view, pair_of(device, dtype, {kN, kK}, is_quantized(dtype)),
+                       what + " rounded");
         }
         if (!has_int8_path(dtype)) continue;
+        if (!exact_bits(device)) {
+          check_linear(device, x.view, pair_of(device, dtype, {kN, kK}, true), what + " packed");
+          check_experts(device, x.view, pair_of(device, dtype, {3, kN, kK}, true),
+                        what + " packed");
+          if (!takes(device, dtype, Layout::quantized, rows)) continue;
+        }
         const Tensor q = quantized(device, x);
         for (const bool pack : {true, false}) {
           const std::string path = what + (pack ? " panels" : " int8 rows");

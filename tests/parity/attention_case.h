@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "tests/ops/op_run.h"
+#include "tests/parity/op_run.h"
 
 namespace strata::test {
 
@@ -29,6 +29,6 @@ struct AttentionCase {
 
 /// Runs the op and compares every head of every token with the double-precision reference, within
 /// a tolerance derived from the lengths of the sums.
-void check_attention(cpu::CpuDevice& device, const AttentionCase& c);
+void check_attention(Device& device, const AttentionCase& c);
 
 }  // namespace strata::test

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "tests/ops/op_run.h"
+#include "tests/parity/op_run.h"
 
 namespace strata::test {
 namespace {
@@ -39,7 +39,7 @@ struct Result {
 
 class Appender {
  public:
-  Appender(cpu::CpuDevice& device, const AppendCase& c)
+  Appender(Device& device, const AppendCase& c)
       : device_(device),
         case_(c),
         step_(make_step(c)),
@@ -98,14 +98,14 @@ class Appender {
     return out;
   }
 
-  cpu::CpuDevice& device_;
+  Device& device_;
   AppendCase case_;
   StepBlock step_;
   HostTensor q_, k_, v_, q_norm_, k_norm_, inv_freq_;
   Rope rope_;
 };
 
-void check(cpu::CpuDevice& device, const AppendCase& c) {
+void check(Device& device, const AppendCase& c) {
   const Appender appender(device, c);
   const Result fused = appender.fused();
   const Result want = appender.one_by_one();
@@ -115,14 +115,14 @@ void check(cpu::CpuDevice& device, const AppendCase& c) {
 }
 
 TEST(RopeAppend, GivesTheBitsOfItsExpansion) {
-  for_each_isa(3, [](cpu::CpuDevice& device) {
+  for_each_device(3, [](Device& device) {
     for (RopeStyle style : {RopeStyle::half_split, RopeStyle::interleaved}) {
       for (bool norms : {false, true}) {
-        for (int tokens : {1, 2, 17, 130}) {
+        for (std::int64_t tokens : batches({1, 2, 17, 130})) {
           AppendCase c;
           c.style = style;
           c.norms = norms;
-          c.tokens = tokens;
+          c.tokens = static_cast<int>(tokens);
           check(device, c);
         }
       }
@@ -131,7 +131,7 @@ TEST(RopeAppend, GivesTheBitsOfItsExpansion) {
 }
 
 TEST(RopeAppend, WorksForEveryShapeAndCacheType) {
-  for_each_isa(2, [](cpu::CpuDevice& device) {
+  for_each_device(2, [](Device& device) {
     for (DType k : {DType::F32, DType::F16, DType::BF16, DType::Q8_0}) {
       for (DType v : {DType::F16, DType::Q8_0}) {
         AppendCase c;
@@ -154,25 +154,26 @@ TEST(RopeAppend, WorksForEveryShapeAndCacheType) {
 }
 
 TEST(RopeAppend, RefusesWhatItCannotStore) {
-  cpu::CpuDevice device({1, nullptr});
-  const HostTensor q = HostTensor::f32(1, 160);
-  const HostTensor k = HostTensor::f32(1, 80);
-  const HostTensor inv_freq({DType::F32, Layout::rows, {40}});
-  const HostTensor norm({DType::F32, Layout::rows, {80}});
-  StepBlock step({1, 1, 1, 4});
-  const auto supported = [&](DType dtype, const TensorView& q_norm) {
-    const HostTensor pages({DType::F32, Layout::rows, {1, 1, 4, 80}});
-    TensorView keys = pages.view();
-    keys.dtype = dtype;
-    return op_supports(
-        device, RopeAppend{{RopeStyle::half_split, 80, 80, 1.0F}, 1, 1e-6F},
-        {q.view(), k.view(), k.view(), q_norm, norm.view(), inv_freq.view(), step.view()},
-        {keys, pages.view()}, {q.view()});
-  };
-  EXPECT_TRUE(supported(DType::F16, norm.view()));
-  EXPECT_TRUE(supported(DType::F16, {}));
-  EXPECT_FALSE(supported(DType::Q8_0, norm.view())) << "80 is no multiple of 32";
-  EXPECT_FALSE(supported(DType::F16, inv_freq.view())) << "a norm of another length";
+  for_each_device(1, [](Device& device) {
+    const HostTensor q = HostTensor::f32(1, 160);
+    const HostTensor k = HostTensor::f32(1, 80);
+    const HostTensor inv_freq({DType::F32, Layout::rows, {40}});
+    const HostTensor norm({DType::F32, Layout::rows, {80}});
+    StepBlock step({1, 1, 1, 4});
+    const auto supported = [&](DType dtype, const TensorView& q_norm) {
+      const HostTensor pages({DType::F32, Layout::rows, {1, 1, 4, 80}});
+      TensorView keys = pages.view();
+      keys.dtype = dtype;
+      return op_supports(
+          device, RopeAppend{{RopeStyle::half_split, 80, 80, 1.0F}, 1, 1e-6F},
+          {q.view(), k.view(), k.view(), q_norm, norm.view(), inv_freq.view(), step.view()},
+          {keys, pages.view()}, {q.view()});
+    };
+    EXPECT_TRUE(supported(DType::F16, norm.view()));
+    EXPECT_TRUE(supported(DType::F16, {}));
+    EXPECT_FALSE(supported(DType::Q8_0, norm.view())) << "80 is no multiple of 32";
+    EXPECT_FALSE(supported(DType::F16, inv_freq.view())) << "a norm of another length";
+  });
 }
 
 }  // namespace

@@ -5,16 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "backends/cpu/cpu_device.h"
 #include "runtime/ops/op_impl.h"
+#include "tests/parity/devices.h"
 
 namespace strata::test::weights {
-
-/// Names of the instruction sets that this CPU runs, best first.
-std::vector<std::string> runnable_isas();
-
-/// A device of that instruction set and so many threads, made once.
-cpu::CpuDevice& cpu_device(const std::string& isa, int threads);
 
 /// Every dtype that weights come in.
 std::vector<DType> weight_dtypes();
@@ -53,10 +47,24 @@ Tensor tensor_of(const TensorDesc& desc, const void* data);
 PreparedOp run_op(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
                   std::vector<TensorView> out);
 
+/// Whether the device supports the op on views like these; fused ops, and activations in another
+/// layout than f32 rows, are a device's own choice.
+bool op_supports(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
+                 const std::vector<TensorView>& out);
+
+/// Whether its matmuls take weights of `dtype` with x in `layout`, for so many rows.
+bool takes(Device& device, DType dtype, Layout layout, std::int64_t rows);
+
+/// The layout that its matmuls want quantized weights in.
+Layout packed_layout(const Device& device);
+
 /// x (rows, k) through the op quantize.
 Tensor quantized(Device& device, const Tensor& x);
 
-/// w through the op pack.
+/// x (rows, k) rounded to bf16 through the op quantize.
+Tensor rounded(Device& device, const Tensor& x);
+
+/// w through the op pack, in packed_layout().
 Tensor packed(Device& device, const Tensor& w);
 
 /// Every block-quantized dtype.

@@ -2,15 +2,14 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
-#include "backends/cpu/cpu_device.h"
 #include "runtime/ops/op_impl.h"
 #include "runtime/ops/step_state.h"
+#include "tests/parity/devices.h"
 
 namespace strata::test {
 
@@ -63,16 +62,11 @@ class StepBlock {
 /// Prepares the op for operands of just these shapes and runs it once, with a guarded workspace of
 /// the size that prepare asked for. Throws std::runtime_error when the op says that it does not
 /// support them or writes beyond its workspace.
-void run_op(cpu::CpuDevice& device, const OpAttributes& attributes,
-            const std::vector<TensorView>& in, const std::vector<TensorView>& inout,
-            const std::vector<TensorView>& out);
+void run_op(Device& device, const OpAttributes& attributes, const std::vector<TensorView>& in,
+            const std::vector<TensorView>& inout, const std::vector<TensorView>& out);
 
 /// Whether the op supports operands like these.
-bool op_supports(cpu::CpuDevice& device, const OpAttributes& attributes,
-                 const std::vector<TensorView>& in, const std::vector<TensorView>& inout,
-                 const std::vector<TensorView>& out);
-
-/// Calls `body` with a device of every ISA variant that this CPU runs, with `threads` threads.
-void for_each_isa(int threads, const std::function<void(cpu::CpuDevice&)>& body);
+bool op_supports(Device& device, const OpAttributes& attributes, const std::vector<TensorView>& in,
+                 const std::vector<TensorView>& inout, const std::vector<TensorView>& out);
 
 }  // namespace strata::test

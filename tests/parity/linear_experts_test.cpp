@@ -1,10 +1,8 @@
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstring>
+#include <algorithm>
 
-#include "tests/ops/weight_ops.h"
-#include "tests/reference/linear.h"
+#include "tests/parity/linear_cases.h"
 
 namespace strata::test::weights {
 namespace {
@@ -83,21 +81,25 @@ void check(Device& device, const Case& c, const std::string& what) {
   for (std::int64_t r = 0; r < routes_count; ++r) {
     const auto expert = static_cast<std::size_t>(routes.expert[static_cast<std::size_t>(r)]);
     const auto want = linear_row(device, x.view, c.shared_input ? r / kUsed : r, experts[expert]);
-    ASSERT_EQ(std::memcmp(out.view.row(r), want.data(), want.size() * sizeof(float)), 0)
-        << what << " route " << r;
+    const auto* row = reinterpret_cast<const float*>(out.view.row(r));
+    expect_same(device, {row, row + kN}, want, what + " route " + std::to_string(r));
   }
 }
 
 TEST(LinearExperts, GivesTheBitsOfLinearForEveryRoute) {
-  for (const std::string& isa : runnable_isas()) {
+  for (const std::string& isa : device_names()) {
     for (DType dtype : weight_dtypes()) {
       for (std::int64_t tokens : {1, 2, 17}) {
         const std::string what =
             isa + " " + std::string(dtype_info(dtype).name) + " tokens " + std::to_string(tokens);
-        check(cpu_device(isa, 2), {dtype, tokens, tokens != 2, false, false}, what);
+        check(test_device(isa, 2), {dtype, tokens, tokens != 2, false, false}, what);
         if (!has_int8_path(dtype)) continue;
-        check(cpu_device(isa, 3), {dtype, tokens, tokens != 2, true, false}, what + " int8 rows");
-        check(cpu_device(isa, 2), {dtype, tokens, tokens == 2, true, true}, what + " int8 panels");
+        if (!exact_bits(test_device(isa, 2))) {
+          check(test_device(isa, 2), {dtype, tokens, tokens != 2, false, true}, what + " packed");
+          if (!takes(test_device(isa, 2), dtype, Layout::quantized, tokens)) continue;
+        }
+        check(test_device(isa, 3), {dtype, tokens, tokens != 2, true, false}, what + " int8 rows");
+        check(test_device(isa, 2), {dtype, tokens, tokens == 2, true, true}, what + " int8 panels");
       }
     }
   }
@@ -106,16 +108,17 @@ TEST(LinearExperts, GivesTheBitsOfLinearForEveryRoute) {
 // Against the double-precision reference once more, without `linear` in between.
 TEST(LinearExperts, FollowsTheReference) {
   const std::int64_t k = 256;
-  const std::int64_t tokens = 130;
+  const std::int64_t tokens = std::min<std::int64_t>(130, largest_batch());
   const Tensor x =
       tensor_of({DType::F32, Layout::rows, {tokens, k}}, random_floats(tokens * k, 21).data());
   const Routes routes = routes_of(tokens);
   for (DType dtype : weight_dtypes()) {
     const Tensor w = tensor_of({dtype, Layout::rows, {kExperts, kN, k}},
                                random_weights(dtype, kExperts * kN, k, 22).data());
-    for (const std::string& isa : runnable_isas()) {
+    for (const std::string& isa : device_names()) {
       const Tensor out = make_tensor({DType::F32, Layout::rows, {tokens * kUsed, kN}});
-      run_op(cpu_device(isa, 2), LinearExperts{kUsed, true},
+      Device& device = test_device(isa, 2);
+      run_op(device, LinearExperts{kUsed, true},
              {x.view, w.view, routes.offsets.view, routes.order.view}, {out.view});
       // Every 7th route and 5th column: the sums in double take longer than the op.
       for (std::int64_t r = 0; r < tokens * kUsed; r += 7) {
@@ -125,9 +128,8 @@ TEST(LinearExperts, FollowsTheReference) {
         for (std::int64_t n = 0; n < kN; n += 5) {
           const auto want =
               reference::dot(row, reference::row_elements(dtype, w.view.row(first + n), k), 0);
-          // 3 roundings of the weight, 2 per step of a lane, 4 of the tree.
           ASSERT_NEAR(reinterpret_cast<const float*>(out.view.row(r))[n], want.value,
-                      (3 + 2 * k / 16 + 4) * 0x1p-24 * want.magnitude * 1.001)
+                      f32_roundings(device, k) * 0x1p-24 * want.magnitude * 1.001)
               << isa << " " << dtype_info(dtype).name << " route " << r << " column " << n;
         }
       }

@@ -1,13 +1,12 @@
-#include "tests/ops/weight_ops.h"
+#include "tests/parity/weight_ops.h"
 
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <map>
-#include <memory>
 #include <utility>
 
 #include "runtime/core/half.h"
+#include "tests/parity/device_run.h"
 
 namespace strata::test::weights {
 namespace {
@@ -58,23 +57,6 @@ void sane_scales(DType dtype, std::byte* block, Random& random) {
 }
 
 }  // namespace
-
-std::vector<std::string> runnable_isas() {
-  std::vector<std::string> names;
-  std::size_t count = 0;
-  const cpu::IsaVariant* variants = cpu::isa_variants(&count);
-  for (std::size_t i = 0; i < count; ++i)
-    if (variants[i].supported) names.emplace_back(variants[i].name);
-  return names;
-}
-
-cpu::CpuDevice& cpu_device(const std::string& isa, int threads) {
-  static std::map<std::pair<std::string, int>, std::unique_ptr<cpu::CpuDevice>> devices;
-  auto& device = devices[{isa, threads}];
-  if (!device)
-    device = std::make_unique<cpu::CpuDevice>(cpu::CpuDeviceOptions{threads, isa.c_str()});
-  return *device;
-}
 
 std::vector<DType> weight_dtypes() {
   std::vector<DType> dtypes;
@@ -143,23 +125,49 @@ Tensor tensor_of(const TensorDesc& desc, const void* data) {
   return tensor;
 }
 
-PreparedOp run_op(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
-                  std::vector<TensorView> out) {
+OpDesc describe(const OpAttributes& attributes, std::vector<TensorView>& in,
+                const std::vector<TensorView>& out) {
   OpDesc desc;
   desc.attributes = attributes;
   in.resize(static_cast<std::size_t>(desc.info().inputs));  // optional operands at the end
   for (const TensorView& view : in) desc.in.push_back(desc_of(view));
   for (const TensorView& view : out) desc.out.push_back(desc_of(view));
+  return desc;
+}
+
+PreparedOp run_op(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
+                  std::vector<TensorView> out) {
+  const OpDesc desc = describe(attributes, in, out);
   const OpImpl& impl = device.ops()[desc.kind()];
-  EXPECT_TRUE(impl.supports(desc, device.info())) << desc.info().name;
+  if (impl.supports == nullptr || !impl.supports(desc, device.info())) {
+    ADD_FAILURE() << desc.info().name << " is not supported";
+    return {};
+  }
   PreparedOp prepared = impl.prepare(device, desc);
-  const Tensor workspace =
-      make_tensor({DType::I8, Layout::rows, {static_cast<std::int64_t>(prepared.workspace_bytes)}},
-                  std::byte{0xa5});
-  const auto stream = device.open_stream(StreamRole::compute);
-  prepared.run(*stream, prepared, {in, {}, out}, {workspace.view.data, prepared.workspace_bytes});
-  stream->synchronize();
+  run_prepared(device, prepared, in, {}, out);
   return prepared;
+}
+
+bool op_supports(Device& device, const OpAttributes& attributes, std::vector<TensorView> in,
+                 const std::vector<TensorView>& out) {
+  const OpDesc desc = describe(attributes, in, out);
+  const OpImpl& impl = device.ops()[desc.kind()];
+  return impl.supports != nullptr && impl.supports(desc, device.info());
+}
+
+bool takes(Device& device, DType dtype, Layout layout, std::int64_t rows) {
+  const OpDesc desc{Linear{},
+                    {{activation_dtype(layout), layout, {rows, 256}},
+                     {dtype, is_quantized(dtype) ? packed_layout(device) : Layout::rows, {32, 256}},
+                     {},
+                     {}},
+                    {},
+                    {{DType::F32, Layout::rows, {rows, 32}}}};
+  return device.ops()[OpKind::Linear].supports(desc, device.info());
+}
+
+Layout packed_layout(const Device& device) {
+  return device.info().id.backend == BackendKind::cpu ? Layout::panels16 : Layout::planes16;
 }
 
 Tensor quantized(Device& device, const Tensor& x) {
@@ -168,8 +176,14 @@ Tensor quantized(Device& device, const Tensor& x) {
   return out;
 }
 
+Tensor rounded(Device& device, const Tensor& x) {
+  Tensor out = make_tensor({DType::BF16, Layout::rounded, x.view.shape}, std::byte{0xa5});
+  run_op(device, Quantize{}, {x.view}, {out.view});
+  return out;
+}
+
 Tensor packed(Device& device, const Tensor& w) {
-  Tensor out = make_tensor({w.view.dtype, Layout::panels16, w.view.shape}, std::byte{0xa5});
+  Tensor out = make_tensor({w.view.dtype, packed_layout(device), w.view.shape}, std::byte{0xa5});
   run_op(device, Pack{}, {w.view}, {out.view});
   return out;
 }

@@ -1,9 +1,9 @@
-#include "tests/ops/op_run.h"
-
-#include <gtest/gtest.h>
+#include "tests/parity/op_run.h"
 
 #include <cstring>
 #include <stdexcept>
+
+#include "tests/parity/device_run.h"
 
 namespace strata::test {
 namespace {
@@ -102,41 +102,20 @@ TensorView StepBlock::view() const {
                     {DType::I8, Layout::rows, {1, static_cast<std::int64_t>(bytes_)}});
 }
 
-void run_op(cpu::CpuDevice& device, const OpAttributes& attributes,
-            const std::vector<TensorView>& in, const std::vector<TensorView>& inout,
-            const std::vector<TensorView>& out) {
+void run_op(Device& device, const OpAttributes& attributes, const std::vector<TensorView>& in,
+            const std::vector<TensorView>& inout, const std::vector<TensorView>& out) {
   const OpDesc desc = describe(attributes, in, inout, out);
   const OpImpl& impl = device.ops()[desc.kind()];
-  if (!impl.supports(desc, device.info()))
+  if (impl.supports == nullptr || !impl.supports(desc, device.info()))
     throw std::runtime_error(std::string(desc.info().name) + " says that it does not support this");
-  const PreparedOp op = impl.prepare(device, desc);
-  std::vector<std::byte> memory(op.workspace_bytes + 3 * kGuard, kPattern);
-  std::byte* workspace = aligned(memory) + kGuard;
-  const std::unique_ptr<Stream> stream = device.open_stream(StreamRole::compute);
-  op.run(*stream, op, {in, inout, out}, {workspace, op.workspace_bytes});
-  stream->synchronize();
-  for (std::size_t i = 0; i < kGuard; ++i)
-    if (workspace[op.workspace_bytes + i] != kPattern ||
-        workspace[-1 - static_cast<int>(i)] != kPattern)
-      throw std::runtime_error(std::string(desc.info().name) + " wrote beyond its workspace");
+  run_prepared(device, impl.prepare(device, desc), in, inout, out);
 }
 
-bool op_supports(cpu::CpuDevice& device, const OpAttributes& attributes,
-                 const std::vector<TensorView>& in, const std::vector<TensorView>& inout,
-                 const std::vector<TensorView>& out) {
+bool op_supports(Device& device, const OpAttributes& attributes, const std::vector<TensorView>& in,
+                 const std::vector<TensorView>& inout, const std::vector<TensorView>& out) {
   const OpDesc desc = describe(attributes, in, inout, out);
-  return device.ops()[desc.kind()].supports(desc, device.info());
-}
-
-void for_each_isa(int threads, const std::function<void(cpu::CpuDevice&)>& body) {
-  std::size_t count = 0;
-  const cpu::IsaVariant* variants = cpu::isa_variants(&count);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (!variants[i].supported) continue;
-    SCOPED_TRACE(std::string("ISA ") + variants[i].name);
-    cpu::CpuDevice device({threads, variants[i].name});
-    body(device);
-  }
+  const OpImpl& impl = device.ops()[desc.kind()];
+  return impl.supports != nullptr && impl.supports(desc, device.info());
 }
 
 }  // namespace strata::test
