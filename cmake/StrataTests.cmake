@@ -1,6 +1,6 @@
 # strata_test(name DEPENDS targets... [LABELS labels...] [SHARDS n] [THREADS filter] [RUNS_PROGRAM])
 #
-# compiles every .cpp of tests/<name>/ into the program <name>_test, and makes one ctest entry of
+# compiles every .cpp of tests/<name>/ (or the SOURCES given) into the program <name>_test, and makes one ctest entry of
 # it: starting a process per case would cost more than the cases do. With SHARDS the cases are
 # dealt to n entries that can run side by side. Each entry leaves its cases' results as XML in
 # <build>/test-results/, from which tools/test.sh counts. With RUNS_PROGRAM the tests run the command
@@ -13,8 +13,11 @@
 add_custom_target(strata_thread_tests)
 
 function(strata_test name)
-  cmake_parse_arguments(arg "RUNS_PROGRAM" "SHARDS;THREADS" "DEPENDS;LABELS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  cmake_parse_arguments(arg "RUNS_PROGRAM" "SHARDS;THREADS" "DEPENDS;LABELS;SOURCES" ${ARGN})
+  set(sources ${arg_SOURCES})
+  if(NOT sources)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp)
+  endif()
   if(NOT sources)
     return()
   endif()

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "backends/registry.h"
@@ -13,7 +15,7 @@
 
 namespace strata::test {
 
-/// A model on the CPU with a Runner, for tests.
+/// A model on a device with a Runner, for tests.
 struct LoadedModel {
   std::unique_ptr<Device> device;
   std::shared_ptr<const Model> model;
@@ -29,9 +31,9 @@ inline RunnerOptions test_options(DType cache = DType::F32, std::int32_t max_tok
 }
 
 inline LoadedModel load_model(const std::filesystem::path& path, const RunnerOptions& options,
-                              int threads = 2) {
+                              int threads = 2, const std::string& device = "cpu") {
   LoadedModel loaded;
-  loaded.device = open_device("cpu", {threads});
+  loaded.device = open_device(device, {threads});
   loaded.model = Model::load(ModelFile::open(path));
   loaded.runner = std::make_unique<Runner>(loaded.model, *loaded.device, options);
   return loaded;
