@@ -1,19 +1,75 @@
 #include "backends/registry.h"
 
 #include <fmt/format.h>
+#include <strata_backends.h>
 
 #include <charconv>
 #include <optional>
 #include <string>
 
+#include "backends/ceilings.h"
 #include "backends/cpu/backend.h"
+#include "backends/module.h"
 #include "runtime/core/error.h"
+#if STRATA_WITH_CUDA
+#include "backends/cuda/backend.h"
+#endif
+#if STRATA_WITH_VULKAN
+#include "backends/vulkan/backend.h"
+#endif
 
 namespace strata {
 namespace {
 
-constexpr BackendKind kBackends[] = {BackendKind::cuda, BackendKind::hip, BackendKind::vulkan,
-                                     BackendKind::cpu};
+// The library of a backend that has one of its own, opened at the first call.
+template <BackendKind kind>
+const BackendLibrary& library_of() {
+  static const BackendLibrary library =
+      open_backend_library(fmt::format("libstrata_{}.so", backend_name(kind)));
+  return library;
+}
+
+template <BackendKind kind>
+BackendFunctions library_functions() {
+  const BackendLibrary& library = library_of<kind>();
+  if (library.module != nullptr) return library.module->functions;
+  return {[] {
+            const BackendLibrary& missing = library_of<kind>();
+            return BackendStatus{kind, false, missing.why_not, missing.hint, {}};
+          },
+          [] { return std::vector<DeviceInfo>(); }, [](int) { return std::unique_ptr<Device>(); }};
+}
+
+// One row per GPU backend; the CPU, whose device has threads to choose, stands apart.
+struct Row {
+  BackendKind backend;
+  bool built;
+  const char* toolkit;
+  const char* why_not;
+  BackendFunctions (*functions)();
+};
+constexpr Row kRows[] = {
+#if STRATA_WITH_CUDA
+    {BackendKind::cuda, true, built::cuda_toolkit, "",
+     [] { return BackendFunctions{&cuda::status, &cuda::list_devices, &cuda::open_device}; }},
+#else
+    {BackendKind::cuda, false, built::cuda_toolkit, built::cuda_why_not, nullptr},
+#endif
+    {BackendKind::hip, STRATA_WITH_HIP, built::hip_toolkit, built::hip_why_not,
+     &library_functions<BackendKind::hip>},
+#if STRATA_WITH_VULKAN
+    {BackendKind::vulkan, true, built::vulkan_toolkit, "",
+     [] { return BackendFunctions{&vulkan::status, &vulkan::list_devices, &vulkan::open_device}; }},
+#else
+    {BackendKind::vulkan, false, built::vulkan_toolkit, built::vulkan_why_not, nullptr},
+#endif
+};
+
+const Row* row_of(BackendKind backend) {
+  for (const Row& row : kRows)
+    if (row.backend == backend) return &row;
+  return nullptr;
+}
 
 // "cuda:1" or "cuda" (index 0); empty when the text names no device of any kind.
 std::optional<DeviceId> parse_device(std::string_view name) {
@@ -24,53 +80,107 @@ std::optional<DeviceId> parse_device(std::string_view name) {
     const auto parsed = std::from_chars(name.data() + colon + 1, end, id.index);
     if (parsed.ec != std::errc() || parsed.ptr != end || id.index < 0) return std::nullopt;
   }
-  for (BackendKind backend : kBackends) {
-    if (backend_name(backend) != name.substr(0, colon)) continue;
-    id.backend = backend;
+  for (const BackendBuild& build : backend_builds()) {
+    if (backend_name(build.backend) != name.substr(0, colon)) continue;
+    id.backend = build.backend;
     return id;
   }
   return std::nullopt;
 }
 
-std::string names_present(const DeviceOptions& options) {
+std::string there_are(const DeviceOptions& options) {
   std::string names;
   for (const DeviceInfo& info : list_devices(options))
-    names += (names.empty() ? "" : ", ") + to_string(info.id);
+    names += (names.empty() ? "there are: " : ", ") + to_string(info.id);
   return names;
+}
+
+BackendStatus status_of(const Row& row) {
+  if (row.built) return row.functions().status();
+  return {row.backend,
+          false,
+          fmt::format("not in this build: {}", row.why_not),
+          "strata was configured so; docs/building.md says what the build needs",
+          {}};
+}
+
+// Why a device of a known kind cannot be opened.
+std::string why_missing(const DeviceId& id) {
+  const Row* const row = row_of(id.backend);
+  if (row == nullptr) return "there is only one CPU device";
+  const BackendStatus status = status_of(*row);
+  if (!status.usable)
+    return fmt::format("the {} backend cannot be used: {}", backend_name(id.backend),
+                       status.reason);
+  const std::size_t count = row->functions().list_devices().size();
+  return fmt::format("there {} {} {} device{}", count == 1 ? "is" : "are", count,
+                     backend_name(id.backend), count == 1 ? "" : "s");
 }
 
 }  // namespace
 
+std::vector<BackendBuild> backend_builds() {
+  std::vector<BackendBuild> builds;
+  for (const Row& row : kRows)
+    builds.push_back({row.backend, row.built, row.toolkit, row.built ? "" : row.why_not});
+  builds.push_back({BackendKind::cpu, true, built::cpu_toolkit, ""});
+  return builds;
+}
+
 std::vector<BackendStatus> backend_statuses() {
   std::vector<BackendStatus> statuses;
-  for (BackendKind backend : kBackends) {
-    const bool usable = backend == BackendKind::cpu;
-    statuses.push_back({backend, usable, usable ? "" : "not in this build"});
-  }
+  for (const Row& row : kRows) statuses.push_back(status_of(row));
+  statuses.push_back({BackendKind::cpu, true, {}, {}, {}});
   return statuses;
 }
 
 std::vector<DeviceInfo> list_devices(const DeviceOptions& options) {
-  return {cpu::open_device(options.cpu_threads, options.cpu_batch_threads)->info()};
+  std::vector<DeviceInfo> devices;
+  for (const Row& row : kRows)
+    if (row.built)
+      for (const DeviceInfo& info : row.functions().list_devices()) devices.push_back(info);
+  devices.push_back(cpu::open_device(options.cpu_threads, options.cpu_batch_threads)->info());
+  return devices;
 }
 
-std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
+std::vector<std::string> refused_devices() {
+#if STRATA_WITH_VULKAN
+  return vulkan::refused_devices();
+#else
+  return {};
+#endif
+}
+
+DeviceId device_named(std::string_view name, const DeviceOptions& options) {
   const std::optional<DeviceId> id = parse_device(name);
   if (!id)
     throw Error(ErrorCode::usage, "device", fmt::format("\"{}\" is not the name of a device", name),
-                fmt::format("there are: {}", names_present(options)));
-  if (*id == DeviceId{BackendKind::cpu, 0})
+                there_are(options));
+  return *id;
+}
+
+std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
+  const DeviceId id = device_named(name, options);
+  if (id == DeviceId{BackendKind::cpu, 0})
     return cpu::open_device(options.cpu_threads, options.cpu_batch_threads);
-  std::string why = "there is only one CPU device";
-  for (const BackendStatus& status : backend_statuses())
-    if (status.backend == id->backend && !status.usable)
-      why = fmt::format("the {} backend is {}", backend_name(status.backend), status.reason);
-  throw Error(ErrorCode::device_missing, to_string(*id), why,
-              fmt::format("there are: {}", names_present(options)));
+  const Row* const row = row_of(id.backend);
+  if (row != nullptr && row->built)
+    for (const DeviceInfo& info : row->functions().list_devices())
+      if (info.id == id) return row->functions().open_device(id.index);
+  throw Error(ErrorCode::device_missing, to_string(id), why_missing(id), there_are(options));
 }
 
 Ceilings measure_ceilings(Device& device) {
-  return device.info().id.backend == BackendKind::cpu ? cpu::measure_ceilings(device) : Ceilings{};
+  switch (device.info().id.backend) {
+    case BackendKind::cpu:
+      return cpu::measure_ceilings(device);
+#if STRATA_WITH_VULKAN
+    case BackendKind::vulkan:
+      return vulkan::measure_ceilings(device);
+#endif
+    default:
+      return measure_gpu_ceilings(device);
+  }
 }
 
 }  // namespace strata

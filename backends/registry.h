@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "runtime/core/backend_status.h"
 #include "runtime/core/device.h"
 
 namespace strata {
@@ -14,16 +16,30 @@ struct DeviceOptions {
   int cpu_batch_threads = 0;  ///< for a step of several tokens; 0: as cpu_threads
 };
 
-/// One backend of this build: whether it can be used here, and if not, why.
-struct BackendStatus {
+/// A backend as this build has it; known without asking any driver.
+struct BackendBuild {
   BackendKind backend;
-  bool usable;
-  std::string reason;  ///< "" when usable
+  bool built;
+  std::string toolkit;  ///< what it was compiled with: "nvcc 13.0 for 80-real, 90a-real"
+  std::string why_not;  ///< "" when built: "no CUDA toolkit: nvcc not found"
 };
+
+/// Every backend, in the order of preference: GPUs first, the CPU last.
+std::vector<BackendBuild> backend_builds();
+
+/// Whether each can be used here, in the same order, and if not, why and what to do. Asks the
+/// drivers, which takes some tenths of a second where there are any.
 std::vector<BackendStatus> backend_statuses();
 
-/// Every device that is there, CPU last.
+/// Every device that is there, in the order of the backends: the CPU is the last.
 std::vector<DeviceInfo> list_devices(const DeviceOptions& options);
+
+/// What is there but cannot be used: "NAME: what it lacks".
+std::vector<std::string> refused_devices();
+
+/// The device that `name` means: "cuda:1", or "cuda" for the first of them. It need not be there.
+/// Throws Error{usage} for a text that is no name, naming the devices that are there.
+DeviceId device_named(std::string_view name, const DeviceOptions& options);
 
 /// Opens "cpu", "cuda:0", ... Throws Error{device_missing} naming the ones that are there, or
 /// Error{usage} for a name that is none.

@@ -3,7 +3,8 @@
 #
 #   strata_feature(NAME "what it is" AVAILABLE <bool> WHY <found what / missing what> [HINT <text>])
 #
-# declares the option STRATA_<NAME>, sets STRATA_<NAME>_ON in the caller's scope and adds the row.
+# declares the option STRATA_<NAME>, sets STRATA_<NAME>_ON and STRATA_<NAME>_WHY in the caller's scope
+# and adds the row.
 # WHY is shown in the table; with ON and nothing available it is the error, and HINT what to try.
 function(strata_feature name what)
   cmake_parse_arguments(arg "" "AVAILABLE;WHY;HINT" "" ${ARGN})
@@ -24,6 +25,7 @@ function(strata_feature name what)
     message(FATAL_ERROR "STRATA_${name}=ON: ${arg_WHY}\n  Try: ${hint}")
   endif()
   set(STRATA_${name}_ON ${enabled} PARENT_SCOPE)
+  set(STRATA_${name}_WHY "${why}" PARENT_SCOPE)
   strata_report("STRATA_${name}" "${enabled}" "${why}")
 endfunction()
 

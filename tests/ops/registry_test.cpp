@@ -14,7 +14,38 @@ TEST(Registry, KnowsEveryBackendAndWhyItCannotBeUsed) {
   ASSERT_EQ(statuses.size(), 4U);
   EXPECT_EQ(statuses.back().backend, BackendKind::cpu);
   EXPECT_TRUE(statuses.back().usable);
-  for (const BackendStatus& status : statuses) EXPECT_EQ(status.usable, status.reason.empty());
+  for (const BackendStatus& status : statuses) {
+    EXPECT_EQ(status.usable, status.reason.empty());
+    EXPECT_EQ(status.usable, status.hint.empty()) << status.hint;
+  }
+}
+
+TEST(Registry, SaysWhatIsInThisBuildAndWhyTheRestIsNot) {
+  const std::vector<BackendBuild> builds = backend_builds();
+  const std::vector<BackendStatus> statuses = backend_statuses();
+  ASSERT_EQ(builds.size(), statuses.size());
+  EXPECT_TRUE(builds.back().built);
+  for (std::size_t i = 0; i < builds.size(); ++i) {
+    EXPECT_EQ(builds[i].backend, statuses[i].backend);
+    EXPECT_EQ(builds[i].built, builds[i].why_not.empty()) << builds[i].why_not;
+    if (!builds[i].built) {
+      EXPECT_EQ(statuses[i].reason, "not in this build: " + builds[i].why_not);
+    }
+  }
+}
+
+TEST(Registry, ListsTheDevicesOfUsableBackendsAlone) {
+  std::vector<BackendKind> usable;
+  for (const BackendStatus& status : backend_statuses())
+    if (status.usable) usable.push_back(status.backend);
+  int index = 0;
+  std::size_t backend = 0;
+  for (const DeviceInfo& info : list_devices({1})) {
+    while (backend < usable.size() && usable[backend] != info.id.backend) ++backend, index = 0;
+    ASSERT_LT(backend, usable.size()) << to_string(info.id) << " is out of order";
+    EXPECT_EQ(info.id.index, index++) << to_string(info.id);
+    EXPECT_FALSE(info.name.empty());
+  }
 }
 
 TEST(Registry, ListsTheCpuLast) {
