@@ -1,0 +1,34 @@
+#include "backends/simt/ops/impls.h"
+
+namespace strata::STRATA_SIMT {
+
+// What is not written yet.
+STRATA_UNSUPPORTED(embed)
+STRATA_UNSUPPORTED(rms_norm)
+STRATA_UNSUPPORTED(quantize)
+STRATA_UNSUPPORTED(linear)
+STRATA_UNSUPPORTED(rope)
+STRATA_UNSUPPORTED(kv_append)
+STRATA_UNSUPPORTED(attention)
+STRATA_UNSUPPORTED(swiglu)
+STRATA_UNSUPPORTED(moe_route)
+STRATA_UNSUPPORTED(moe_sort)
+STRATA_UNSUPPORTED(linear_experts)
+STRATA_UNSUPPORTED(moe_combine)
+STRATA_UNSUPPORTED(gather_rows)
+STRATA_UNSUPPORTED(pack)
+STRATA_UNSUPPORTED(rope_append)
+STRATA_UNSUPPORTED(linear_group)
+STRATA_UNSUPPORTED(linear_gated)
+STRATA_UNSUPPORTED(linear_experts_gated)
+
+const OpTable& op_table() {
+  static const OpTable table{{
+#define STRATA_OP(Type, name, inputs, inouts, outputs) name##_impl,
+#include "runtime/ops/ops.def"
+#undef STRATA_OP
+  }};
+  return table;
+}
+
+}  // namespace strata::STRATA_SIMT

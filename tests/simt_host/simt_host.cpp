@@ -1,0 +1,48 @@
+#include "tests/simt_host/simt_host.h"
+
+#include <deque>
+#include <mutex>
+
+#include "backends/simt/simt_device.h"
+
+namespace strata::simt_host {
+namespace {
+
+struct Machines {
+  std::mutex mutex;
+  std::deque<Machine> all;
+};
+
+Machines& machines() {
+  static Machines instance;
+  return instance;
+}
+
+}  // namespace
+
+std::unique_ptr<Device> open_simt_host(int lanes, unsigned seed) {
+  int index = 0;
+  {
+    const std::lock_guard lock(machines().mutex);
+    index = static_cast<int>(machines().all.size());
+    Machine& machine = machines().all.emplace_back();
+    machine.lanes = lanes;
+    machine.seed = seed;
+  }
+  return std::make_unique<SimtDevice>(index);
+}
+
+Machine* find_machine(int index) {
+  const std::lock_guard lock(machines().mutex);
+  const auto i = static_cast<std::size_t>(index);
+  return i < machines().all.size() ? &machines().all[i] : nullptr;
+}
+
+int machine_count() {
+  const std::lock_guard lock(machines().mutex);
+  return static_cast<int>(machines().all.size());
+}
+
+Machine& machine_of(const Device& device) { return *find_machine(device.info().id.index); }
+
+}  // namespace strata::simt_host
