@@ -112,14 +112,18 @@ PlannedModel plan_model(const cli::Arguments& arguments, Console& console, Conte
   options.context = asked > 0 ? asked : std::max(standard, wish.at_least);
   options.programs.max_tokens = static_cast<std::int32_t>(
       std::min<std::int64_t>(options.programs.max_tokens, options.context));
-  planned.memory = Runner::plan_memory(*planned.model, *planned.device, options);
+  planned.memory =
+      Runner::plan_memory(*planned.model, place_whole(*planned.model, *planned.device), options)
+          .front();
   if (asked == 0) {
     const std::int64_t fit =
         fitting_context(planned.memory, *planned.device, *planned.model, options);
     if (fit < options.context && fit >= wish.at_least) {
       options.context = fit;
       planned.context_was_cut = true;
-      planned.memory = Runner::plan_memory(*planned.model, *planned.device, options);
+      planned.memory =
+          Runner::plan_memory(*planned.model, place_whole(*planned.model, *planned.device), options)
+              .front();
     }
   }
   if (options.context > trained)

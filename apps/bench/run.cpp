@@ -61,7 +61,7 @@ BenchModelRun::BenchModelRun(const cli::Arguments& arguments, Console& console,
                                        })),
       costs_(*model_, *device_, options_.programs),
       about_(describe_model(*model_)),
-      sequence_(runner_->kv().pool().open()) {
+      sequence_(runner_->pool().open()) {
   console.progress_done();
   for (const std::string& warning : model_->warnings()) console.warn(warning);
   profile_.attach(*runner_);
@@ -80,7 +80,7 @@ void BenchModelRun::draw(std::int64_t count, std::uint64_t stream) {
 // One step after another: as many tokens as a step holds, or one.
 void BenchModelRun::run_tokens(std::span<const text::TokenId> tokens, bool at_once,
                                bool wants_logits, const Check& check) {
-  PagePool& pool = runner_->kv().pool();
+  PagePool& pool = runner_->pool();
   const std::size_t most = at_once ? static_cast<std::size_t>(runner_->max_tokens()) : 1;
   while (!tokens.empty()) {
     check();
@@ -100,7 +100,7 @@ void BenchModelRun::run_tokens(std::span<const text::TokenId> tokens, bool at_on
 }
 
 void BenchModelRun::fill(const BenchCase& test, const Check& check) {
-  PagePool& pool = runner_->kv().pool();
+  PagePool& pool = runner_->pool();
   if (depth_ > test.depth) depth_ = test.depth;
   pool.truncate(sequence_, depth_);
   if (depth_ == test.depth) return;
@@ -111,7 +111,7 @@ void BenchModelRun::fill(const BenchCase& test, const Check& check) {
 
 std::int64_t BenchModelRun::sample_ns(const BenchCase& test, std::uint64_t repetition,
                                       const Check& check) {
-  runner_->kv().pool().truncate(sequence_, depth_);
+  runner_->pool().truncate(sequence_, depth_);
   draw(test.tokens(), kWarmUpStream + 1 + repetition);
   const std::span<const text::TokenId> tokens(tokens_);
   const auto prompt = static_cast<std::size_t>(test.prompt);
@@ -122,7 +122,7 @@ std::int64_t BenchModelRun::sample_ns(const BenchCase& test, std::uint64_t repet
 }
 
 void BenchModelRun::warm_up(const BenchCase& test, const Check& check) {
-  runner_->kv().pool().truncate(sequence_, depth_);
+  runner_->pool().truncate(sequence_, depth_);
   draw(test.prompt + std::min<std::int64_t>(test.generate, 1), kWarmUpStream);
   const std::span<const text::TokenId> tokens(tokens_);
   const auto prompt = static_cast<std::size_t>(test.prompt);

@@ -90,7 +90,7 @@ void Engine::admit() {
   });
   while (!queue_.empty()) {
     std::unique_ptr<Generation>& first = queue_.front();
-    const std::int32_t slot = runner_->kv().pool().open();
+    const std::int32_t slot = runner_->pool().open();
     if (slot < 0) return;
     first->slot = slot;
     if (first->request().max_tokens == 0) first->finish(FinishReason::length);
@@ -103,7 +103,7 @@ void Engine::admit() {
 std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
   if (generation.run() == 0) generation.mark_started(context());
   const std::int64_t count = std::min(room, generation.pending());
-  if (!runner_->kv().pool().extend(generation.slot, count)) {
+  if (!runner_->pool().extend(generation.slot, count)) {
     generation.finish(FinishReason::length);
     return 0;
   }
@@ -154,7 +154,7 @@ void Engine::run_step() {
 void Engine::retire() {
   std::erase_if(active_, [this](const std::unique_ptr<Generation>& generation) {
     if (!generation->finished()) return false;
-    runner_->kv().pool().close(generation->slot);
+    runner_->pool().close(generation->slot);
     return true;
   });
 }

@@ -37,32 +37,39 @@ std::uint64_t KvCache::bytes_per_token(const ModelConfig& config, const KvFormat
 }
 
 std::uint64_t KvCache::bytes(const ModelConfig& config, const KvFormat& format,
-                             std::int64_t context, std::int32_t sequences) {
-  const std::int64_t pages = std::int64_t{pages_per_sequence(format, context)} * sequences;
-  const Checked total = Checked(bytes_per_token(config, format)) *
+                             const KvExtent& extent, std::int64_t layers) {
+  const std::int64_t pages =
+      std::int64_t{pages_per_sequence(format, extent.context)} * extent.sequences;
+  const std::uint64_t layer =
+      bytes_per_token(config, format) / static_cast<std::uint64_t>(config.layers);
+  const Checked total = Checked(layer) * static_cast<std::uint64_t>(layers) *
                         static_cast<std::uint64_t>(format.page_tokens) *
                         static_cast<std::uint64_t>(pages);
   // What cannot be counted does not fit either.
   return total.value().value_or(std::numeric_limits<std::uint64_t>::max() / 2);
 }
 
+PagePool KvCache::make_pool(const KvFormat& format, const KvExtent& extent) {
+  const std::int32_t pages = pages_per_sequence(format, extent.context);
+  return {pages * extent.sequences, format.page_tokens, extent.sequences, pages};
+}
+
 KvCache::KvCache(Device& device, const ModelConfig& config, const KvFormat& format,
-                 std::int64_t context, std::int32_t sequences)
-    : format_(format),
-      pool_(pages_per_sequence(format, context) * sequences, format.page_tokens, sequences,
-            pages_per_sequence(format, context)) {
+                 const KvExtent& extent, std::int32_t first_layer, std::int32_t layers)
+    : first_layer_(first_layer) {
   check(config, format);
-  for (std::int64_t layer = 0; layer < config.layers; ++layer) {
+  const std::int32_t pages = pages_per_sequence(format, extent.context) * extent.sequences;
+  for (std::int32_t layer = 0; layer < layers; ++layer) {
     for (DType dtype : {format.k, format.v}) {
-      const TensorDesc desc = kv_desc(config, dtype, format.page_tokens, pool_.total_pages());
+      const TensorDesc desc = kv_desc(config, dtype, format.page_tokens, pages);
       buffers_.push_back(device.allocate(byte_size(desc), MemoryKind::device));
       views_.push_back(dense_view(buffers_.back().data(), desc));
     }
   }
 }
 
-void KvCache::make_copies(Stream& stream) {
-  for (const PagePool::PageCopy& copy : pool_.copies()) {
+void KvCache::copy_pages(Stream& stream, std::span<const PagePool::PageCopy> copies) const {
+  for (const PagePool::PageCopy& copy : copies) {
     for (const TensorView& view : views_) {
       const std::int64_t page_bytes = view.rows() / view.shape[0] * view.row_stride;
       const auto bytes = static_cast<std::size_t>(page_bytes);
@@ -70,7 +77,6 @@ void KvCache::make_copies(Stream& stream) {
                   {view.data + copy.from * page_bytes, bytes, MemoryKind::device});
     }
   }
-  pool_.clear_copies();
 }
 
 }  // namespace strata

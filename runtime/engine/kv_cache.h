@@ -8,36 +8,40 @@
 
 namespace strata {
 
-/// The paged KV cache of a model on one device: a PagePool and, per layer, the memory of its keys'
-/// and values' pages. Memory is asked for at once and touched as pages come into use.
+/// How many sequences of how many tokens a cache has room for.
+struct KvExtent {
+  std::int64_t context = 0;    ///< tokens of each sequence
+  std::int32_t sequences = 1;  ///< in a shared pool of pages
+};
+
+/// The memory of the paged KV cache of some layers on one device: keys' and values' pages, which a
+/// PagePool gives to sequences. Asked for at once and touched as pages come into use.
 class KvCache {
  public:
-  /// Room for `sequences` sequences of up to `context` tokens each, in a shared pool of pages.
+  /// Room for all pages of a pool of this extent, for layers [first_layer, first_layer + layers).
   /// Throws Error{out_of_memory}; Error{unsupported_op} when head_dim does not fill whole blocks.
-  KvCache(Device& device, const ModelConfig& config, const KvFormat& format, std::int64_t context,
-          std::int32_t sequences);
+  KvCache(Device& device, const ModelConfig& config, const KvFormat& format, const KvExtent& extent,
+          std::int32_t first_layer, std::int32_t layers);
 
-  PagePool& pool() { return pool_; }
-  const PagePool& pool() const { return pool_; }
-  const KvFormat& format() const { return format_; }
   /// The two state views of a layer, in the order of its graph: k_pages, v_pages.
   std::span<const TensorView> views(std::int32_t layer) const {
-    return {views_.data() + 2 * static_cast<std::size_t>(layer), 2};
+    return {views_.data() + 2 * static_cast<std::size_t>(layer - first_layer_), 2};
   }
-  /// Copies the pages that the pool wants copied, in every layer.
-  void make_copies(Stream& stream);
+  /// Copies pages, in every layer and in this order.
+  void copy_pages(Stream& stream, std::span<const PagePool::PageCopy> copies) const;
 
+  /// The pool for caches of this extent.
+  static PagePool make_pool(const KvFormat& format, const KvExtent& extent);
   /// Bytes that such a cache takes, without making it.
   static std::uint64_t bytes(const ModelConfig& config, const KvFormat& format,
-                             std::int64_t context, std::int32_t sequences);
-  /// Bytes of one token in all layers.
+                             const KvExtent& extent, std::int64_t layers);
+  /// Bytes of one token in all layers of the model.
   static std::uint64_t bytes_per_token(const ModelConfig& config, const KvFormat& format);
   /// Throws Error{unsupported_op} when head_dim is no multiple of the dtype's block.
   static void check(const ModelConfig& config, const KvFormat& format);
 
  private:
-  KvFormat format_;
-  PagePool pool_;
+  std::int32_t first_layer_;
   std::vector<Buffer> buffers_;
   std::vector<TensorView> views_;
 };

@@ -32,16 +32,16 @@ class OpenSequence {
 
 void run_prompt(Runner& runner, std::span<const text::TokenId> tokens, std::int64_t first_wanted,
                 const std::function<void(std::int64_t, std::span<const float>)>& sink) {
-  const OpenSequence sequence(runner.kv().pool());
+  const OpenSequence sequence(runner.pool());
   const auto total = static_cast<std::int64_t>(tokens.size());
   std::vector<BatchToken> batch;
   for (std::int64_t first = 0; first < total; first += runner.max_tokens()) {
     const std::int64_t count = std::min<std::int64_t>(runner.max_tokens(), total - first);
-    if (!runner.kv().pool().extend(sequence.slot(), count))
-      throw Error(ErrorCode::bad_request, "prompt",
-                  fmt::format("has {} tokens, but the context holds {}", total,
-                              runner.kv().pool().capacity()),
-                  "raise -c or shorten the prompt");
+    if (!runner.pool().extend(sequence.slot(), count))
+      throw Error(
+          ErrorCode::bad_request, "prompt",
+          fmt::format("has {} tokens, but the context holds {}", total, runner.pool().capacity()),
+          "raise -c or shorten the prompt");
     batch.clear();
     for (std::int64_t i = first; i < first + count; ++i)
       batch.push_back({tokens[static_cast<std::size_t>(i)], sequence.slot(),

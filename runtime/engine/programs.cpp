@@ -8,15 +8,24 @@ namespace {
 // Decoding one sequence, a few, a prompt's tail, a prompt's chunk.
 constexpr std::int32_t kBuckets[] = {1, 8, 64};
 
+bool has_layer_of(const LayerKind& kind, const ProgramPart& part) {
+  return std::any_of(kind.layers.begin(), kind.layers.end(), [&](std::int32_t layer) {
+    return layer >= part.first_layer && layer < part.first_layer + part.layers;
+  });
+}
+
 ProgramBucket plan_bucket(const Model& model, Device& device, const ProgramOptions& options,
-                          std::int32_t tokens) {
+                          const ProgramPart& part, std::int32_t tokens) {
   const PlanOptions plan_options{options.pack_weights, options.fuse};
   ProgramBucket bucket;
   bucket.tokens = tokens;
-  bucket.head = make_plan(model.head(tokens), device, plan_options);
+  if (part.head) bucket.head = make_plan(model.head(tokens), device, plan_options);
   for (const LayerKind& kind : model.kinds())
-    bucket.layers.push_back(make_plan(model.layer(kind, tokens, options.kv), device, plan_options));
-  bucket.tail = make_plan(model.tail(tokens), device, plan_options);
+    bucket.layers.push_back(
+        has_layer_of(kind, part)
+            ? make_plan(model.layer(kind, tokens, options.kv), device, plan_options)
+            : Plan{});
+  if (part.tail) bucket.tail = make_plan(model.tail(tokens), device, plan_options);
   return bucket;
 }
 
@@ -28,12 +37,13 @@ const ProgramBucket& Programs::bucket_for(std::int32_t tokens) const {
   return buckets.back();
 }
 
-Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options) {
+Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options,
+                       const ProgramPart& part) {
   Programs programs;
   for (std::int32_t tokens : kBuckets)
     if (tokens < options.max_tokens)
-      programs.buckets.push_back(plan_bucket(model, device, options, tokens));
-  programs.buckets.push_back(plan_bucket(model, device, options, options.max_tokens));
+      programs.buckets.push_back(plan_bucket(model, device, options, part, tokens));
+  programs.buckets.push_back(plan_bucket(model, device, options, part, options.max_tokens));
   for (const ProgramBucket& bucket : programs.buckets) {
     programs.arena_bytes =
         std::max({programs.arena_bytes, bucket.head.arena_bytes, bucket.tail.arena_bytes});
@@ -41,6 +51,11 @@ Programs plan_programs(const Model& model, Device& device, const ProgramOptions&
       programs.arena_bytes = std::max(programs.arena_bytes, plan.arena_bytes);
   }
   return programs;
+}
+
+Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options) {
+  return plan_programs(model, device, options,
+                       {0, static_cast<std::int32_t>(model.config().layers), true, true});
 }
 
 }  // namespace strata

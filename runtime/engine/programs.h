@@ -16,11 +16,19 @@ struct ProgramOptions {
   bool fuse = true;  ///< false: primitives only (tests)
 };
 
+/// Which of a model's programs a device needs.
+struct ProgramPart {
+  std::int32_t first_layer = 0;
+  std::int32_t layers = 0;
+  bool head = true;
+  bool tail = true;
+};
+
 /// A model's programs for steps of at most `tokens` tokens.
 struct ProgramBucket {
   std::int32_t tokens = 0;
   Plan head;
-  std::vector<Plan> layers;  ///< one per Model::kinds()
+  std::vector<Plan> layers;  ///< one per Model::kinds(); without nodes where no layer is of it
   Plan tail;
 };
 
@@ -33,7 +41,10 @@ struct Programs {
   const ProgramBucket& bucket_for(std::int32_t tokens) const;
 };
 
-/// Throws Error{unsupported_op} when the device lacks an op, dtype or layout.
+/// The programs of a part, or of the whole model. Throws Error{unsupported_op} when the device
+/// lacks an op, dtype or layout.
+Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options,
+                       const ProgramPart& part);
 Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options);
 
 }  // namespace strata

@@ -18,7 +18,7 @@ TEST(Allocation, IsCounted) {
 // A prompt in chunks, then decoding and sampling across several page boundaries; two sequences, one
 // forked from the other, so that pages are copied as well.
 std::uint64_t run_and_sample(Runner& runner, text::Sampler& sampler) {
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   std::vector<BatchToken> batch;
   batch.reserve(64);
   const std::uint64_t before = allocation_count();

@@ -152,7 +152,7 @@ TEST(OnDevice, BatchedSequencesFollowSingleOnes) {
     const auto vocab = static_cast<std::ptrdiff_t>(logits.size() / prompt.size());
     alone.emplace_back(logits.end() - vocab, logits.end());
   }
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   std::vector<BatchToken> batch;
   std::vector<std::int32_t> slots;
   for (const auto& prompt : prompts) {

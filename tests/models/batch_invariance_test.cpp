@@ -45,7 +45,7 @@ Tokens random_tokens(std::size_t count, unsigned seed, const Model& model) {
 /// tokens one by one.
 std::vector<float> alone(Runner& runner, const Tokens& tokens, std::size_t chunk,
                          std::size_t singles = 0) {
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   const std::int32_t slot = pool.open();
   std::vector<float> logits;
   for (std::size_t first = 0, last = 0; first < tokens.size(); first = last) {
@@ -68,7 +68,7 @@ std::vector<float> alone(Runner& runner, const Tokens& tokens, std::size_t chunk
 std::vector<std::vector<float>> together(Runner& runner, const std::vector<Tokens>& sequences,
                                          unsigned seed) {
   std::mt19937 random(seed);
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   std::vector<std::int32_t> slots;
   for (std::size_t s = 0; s < sequences.size(); ++s) slots.push_back(pool.open());
   std::vector<std::vector<float>> logits(sequences.size());
@@ -197,7 +197,7 @@ TEST_P(BatchInvariance, ForkedSequences) {
     const std::vector<float> want_first = alone(runner, first, 40);
     const std::vector<float> want_second = alone(runner, second, 40);
 
-    PagePool& pool = runner.kv().pool();
+    PagePool& pool = runner.pool();
     const std::int32_t a = pool.open();
     pool.extend(a, 21);
     std::vector<BatchToken> batch;

@@ -119,7 +119,7 @@ TEST_P(ResidentMemory, IsTheFilesSizeAndNeverTwice) {
   });
   const std::uint64_t peak = status_bytes("VmHWM:") - before;
 
-  const MemoryPlan& plan = runner.memory();
+  const MemoryPlan plan = runner.memory();
   const std::uint64_t compute = plan.kv + plan.compute;
   // The table of a lookup stays in the mapping, of which a step reads a few rows.
   EXPECT_LE(device->memory().ours, file + compute);

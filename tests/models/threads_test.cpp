@@ -39,7 +39,7 @@ LoadedModel load(const std::string& name, const DeviceOptions& threads) {
 
 // Logits of a prompt's last token and of steps of one token each.
 std::vector<float> logits_of(Runner& runner) {
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   const std::int32_t slot = pool.open();
   std::vector<float> logits;
   const auto keep = [&](std::size_t, std::span<const float> row) {
@@ -154,7 +154,7 @@ void meet(ThreadPool& pool) {
 // In a child: decodes, and after a few steps is stopped at the first call that is not allowed.
 [[noreturn]] void decode_under_filter(const char* name) {
   LoadedModel loaded = load(name, {2});
-  PagePool& pool = loaded.runner->kv().pool();
+  PagePool& pool = loaded.runner->pool();
   const std::int32_t slot = pool.open();
   std::vector<BatchToken> batch(1);
   float largest = 0.0F;

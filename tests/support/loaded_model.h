@@ -64,7 +64,7 @@ inline std::vector<float> all_logits(Runner& runner, const std::vector<text::Tok
 /// The most probable token again and again, `count` times, without an engine or a sampler.
 inline std::vector<text::TokenId> greedy(Runner& runner, std::vector<text::TokenId> tokens,
                                          std::size_t count) {
-  PagePool& pool = runner.kv().pool();
+  PagePool& pool = runner.pool();
   const std::int32_t slot = pool.open();
   const std::size_t prompt = tokens.size();
   std::size_t run = 0;

@@ -1,0 +1,47 @@
+#include "runtime/engine/placement.h"
+
+#include <algorithm>
+
+namespace strata {
+namespace {
+
+// Cuts `layers` in shares of the devices' free memory; every device gets its rounded share.
+std::vector<std::int32_t> shares(std::span<Device* const> devices, std::int32_t layers) {
+  double total = 0;
+  std::vector<double> free;
+  for (Device* device : devices)
+    total += free.emplace_back(std::max<double>(1, static_cast<double>(device->memory().free)));
+  std::vector<std::int32_t> counts;
+  double before = 0;
+  std::int32_t placed = 0;
+  for (const double bytes : free) {
+    before += bytes;
+    const auto end = static_cast<std::int32_t>(before / total * layers + 0.5);
+    counts.push_back(std::min(end, layers) - placed);
+    placed += counts.back();
+  }
+  return counts;
+}
+
+}  // namespace
+
+Placement place_whole(const Model& model, Device& device) {
+  return {{&device, 0, static_cast<std::int32_t>(model.config().layers)}};
+}
+
+Placement place_layers(const Model& model, std::span<Device* const> gpus, Device& cpu,
+                       std::int64_t gpu_layers) {
+  const auto layers = static_cast<std::int32_t>(model.config().layers);
+  if (gpus.empty() || gpu_layers <= 0) return place_whole(model, cpu);
+  const auto on_gpus =
+      static_cast<std::int32_t>(std::min<std::int64_t>(gpu_layers, std::int64_t{layers} + 1)) - 1;
+  Placement placement;
+  std::int32_t first = layers - on_gpus;
+  if (gpu_layers <= layers) placement.push_back({&cpu, 0, first});
+  const std::vector<std::int32_t> counts = shares(gpus, on_gpus);
+  for (std::size_t i = 0; i < gpus.size(); first += counts[i++])
+    if (counts[i] > 0 || i + 1 == gpus.size()) placement.push_back({gpus[i], first, counts[i]});
+  return placement;
+}
+
+}  // namespace strata

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/core/device.h"
+#include "runtime/models/model.h"
+
+namespace strata {
+
+/// A run of a model's layers on one device. The devices outlive what is placed on them.
+struct PlacedPart {
+  Device* device = nullptr;
+  std::int32_t first_layer = 0;
+  std::int32_t layers = 0;
+};
+
+/// Where a model computes: parts in the order of the layers, every layer in one. The first part's
+/// device looks up the embeddings, the last one's makes the logits (and may have no layer).
+using Placement = std::vector<PlacedPart>;
+
+/// All of the model on one device.
+Placement place_whole(const Model& model, Device& device);
+
+/// The last `gpu_layers` of the model's layers on `gpus`, in shares of their free memory, the rest
+/// on `cpu`, as llama.cpp's -ngl counts them: the output is one of them and goes to a GPU first.
+/// More than there are means all. With 0, or without GPUs, all is on the CPU.
+Placement place_layers(const Model& model, std::span<Device* const> gpus, Device& cpu,
+                       std::int64_t gpu_layers);
+
+}  // namespace strata
