@@ -112,13 +112,16 @@ std::vector<Include> quoted_includes(std::string_view text) {
   return found;
 }
 
-/// The file of the tree that an include names: from the top, else beside the including file.
+/// The file of the tree that an include names: from the top, else beside the including file, else
+/// (shaders, whose compiler has its own root) from the file's top folder.
 std::string resolve(const SourceFile& file, const std::string& target,
                     const std::set<std::string>& known) {
   if (known.count(target) != 0) return target;
   const std::string beside =
       (std::filesystem::path(file.path).parent_path() / target).lexically_normal().generic_string();
-  return known.count(beside) != 0 ? beside : std::string();
+  if (known.count(beside) != 0) return beside;
+  const std::string from_top_folder = file.path.substr(0, file.path.find('/') + 1) + target;
+  return known.count(from_top_folder) != 0 ? from_top_folder : std::string();
 }
 
 }  // namespace
