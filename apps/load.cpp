@@ -25,19 +25,6 @@ DType cache_type(const cli::Arguments& arguments, OptionId id) {
   return *dtype_of_name(arguments.text(id));
 }
 
-// Layers that the user wants on a GPU never stay on the CPU silently.
-void refuse_gpu_layers(const cli::Arguments& arguments) {
-  const std::string& layers = arguments.text(OptionId::gpu_layers);
-  if (layers.empty() || layers == "auto" || layers == "0") return;
-  const std::optional<std::int64_t> count = cli::parse_integer(layers);
-  if (layers != "all" && (!count || *count < 0))
-    throw Error(ErrorCode::usage, "-ngl",
-                fmt::format("\"{}\" is no number of layers, \"auto\" or \"all\"", layers));
-  throw Error(ErrorCode::device_missing, "-ngl",
-              fmt::format("asks for {} layers on a GPU, and this build has no GPU backend", layers),
-              "leave it out, or -ngl 0");
-}
-
 int batch_threads(const cli::Arguments& arguments) {
   if (!cli::option_info(OptionId::threads_batch).taken_by(arguments.command())) return 0;
   return static_cast<int>(arguments.integer(OptionId::threads_batch));
@@ -79,15 +66,31 @@ std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments
                                 !flag_or(arguments, OptionId::mmap, true)});
 }
 
+cli::Placement asked_placement(const cli::Arguments& arguments) {
+  cli::PlacementWish wish{
+      arguments.text(OptionId::device), arguments.text(OptionId::gpu_layers), {}};
+  if (arguments.has(OptionId::main_gpu)) wish.main_gpu = arguments.integer(OptionId::main_gpu);
+  return cli::choose_devices(wish, [] { return list_devices({}); });
+}
+
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads) {
-  refuse_gpu_layers(arguments);
-  const std::string& asked = arguments.text(OptionId::device);
-  const std::string name = asked.empty() ? "cpu" : asked;
-  if (name.find(',') != std::string::npos)
+  const cli::Placement placement = asked_placement(arguments);
+  if (placement.devices.size() > 1)
     throw Error(ErrorCode::usage, "--device",
-                fmt::format("\"{}\" names several devices; this version computes on one", name),
-                "--device cpu");
-  return open_device(name, {threads, batch_threads(arguments)});
+                fmt::format("{} devices are asked for; this version computes on one",
+                            placement.devices.size()),
+                "--device " + to_string(placement.devices.front()));
+  return open_device(to_string(placement.devices.front()), {threads, batch_threads(arguments)});
+}
+
+void refuse_split_layers(const cli::Arguments& arguments, std::int64_t layers) {
+  const cli::Placement placement = asked_placement(arguments);
+  if (cli::deal_layers(placement, layers).size() > placement.devices.size())
+    throw Error(
+        ErrorCode::usage, "-ngl",
+        fmt::format("asks for {} of {} layers on a GPU; this version computes on one device",
+                    *placement.gpu_layers, layers),
+        "-ngl all, or -ngl 0");
 }
 
 PlannedModel plan_model(const cli::Arguments& arguments, Console& console, ContextWish wish) {
@@ -99,6 +102,8 @@ PlannedModel plan_model(const cli::Arguments& arguments, Console& console, Conte
   if (flag_or(arguments, OptionId::check_tensors, false)) refuse_bad_tensors(*file, console);
   planned.device =
       open_asked_device(arguments, static_cast<int>(arguments.integer(OptionId::threads)));
+
+  refuse_split_layers(arguments, planned.model->config().layers);
 
   RunnerOptions& options = planned.options;
   options.programs.kv.k = cache_type(arguments, OptionId::cache_type_k);

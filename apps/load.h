@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "apps/cli/arguments.h"
+#include "apps/cli/placement.h"
 #include "apps/console.h"
 #include "runtime/core/device.h"
 #include "runtime/engine/runner.h"
@@ -12,9 +13,15 @@ namespace strata::apps {
 /// Opens the model that -m or the first positional names. Throws Error{usage} when neither does.
 std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments);
 
-/// Opens the device that --device names, the CPU by default, with `threads` threads (0: all usable
-/// CPUs). Throws Error{usage} or Error{device_missing}, also for layers that -ngl wants on a GPU.
+/// The devices that --device, -ngl and --main-gpu choose (placement.h).
+cli::Placement asked_placement(const cli::Arguments& arguments);
+
+/// Opens the device that they choose, with `threads` threads where it is the CPU (0: all usable
+/// CPUs). Throws Error{usage} or Error{device_missing}, also where they choose several.
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads);
+
+/// Throws Error{usage} where -ngl puts only some of a model's layers on a GPU.
+void refuse_split_layers(const cli::Arguments& arguments, std::int64_t layers);
 
 /// A model opened, checked and planned, with nothing loaded yet.
 struct PlannedModel {

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <strata_backends.h>
 
-#include <charconv>
 #include <optional>
 #include <string>
 
@@ -71,23 +70,6 @@ const Row* row_of(BackendKind backend) {
   return nullptr;
 }
 
-// "cuda:1" or "cuda" (index 0); empty when the text names no device of any kind.
-std::optional<DeviceId> parse_device(std::string_view name) {
-  const std::size_t colon = name.find(':');
-  DeviceId id;
-  if (colon != std::string_view::npos) {
-    const char* end = name.data() + name.size();
-    const auto parsed = std::from_chars(name.data() + colon + 1, end, id.index);
-    if (parsed.ec != std::errc() || parsed.ptr != end || id.index < 0) return std::nullopt;
-  }
-  for (const BackendBuild& build : backend_builds()) {
-    if (backend_name(build.backend) != name.substr(0, colon)) continue;
-    id.backend = build.backend;
-    return id;
-  }
-  return std::nullopt;
-}
-
 std::string there_are(const DeviceOptions& options) {
   std::string names;
   for (const DeviceInfo& info : list_devices(options))
@@ -151,16 +133,12 @@ std::vector<std::string> refused_devices() {
 #endif
 }
 
-DeviceId device_named(std::string_view name, const DeviceOptions& options) {
-  const std::optional<DeviceId> id = parse_device(name);
-  if (!id)
+std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
+  const std::optional<DeviceId> named = device_id_of(name);
+  if (!named)
     throw Error(ErrorCode::usage, "device", fmt::format("\"{}\" is not the name of a device", name),
                 there_are(options));
-  return *id;
-}
-
-std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options) {
-  const DeviceId id = device_named(name, options);
+  const DeviceId id = *named;
   if (id == DeviceId{BackendKind::cpu, 0})
     return cpu::open_device(options.cpu_threads, options.cpu_batch_threads);
   const Row* const row = row_of(id.backend);

@@ -37,10 +37,6 @@ std::vector<DeviceInfo> list_devices(const DeviceOptions& options);
 /// What is there but cannot be used: "NAME: what it lacks".
 std::vector<std::string> refused_devices();
 
-/// The device that `name` means: "cuda:1", or "cuda" for the first of them. It need not be there.
-/// Throws Error{usage} for a text that is no name, naming the devices that are there.
-DeviceId device_named(std::string_view name, const DeviceOptions& options);
-
 /// Opens "cpu", "cuda:0", ... Throws Error{device_missing} naming the ones that are there, or
 /// Error{usage} for a name that is none.
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options);

@@ -13,6 +13,7 @@ int tokenize_command(const cli::Arguments& arguments, Console& console);
 int logits_command(const cli::Arguments& arguments, Console& console);
 int perplexity_command(const cli::Arguments& arguments, Console& console);
 int devices_command(const cli::Arguments& arguments, Console& console);
+int doctor_command(const cli::Arguments& arguments, Console& console);
 int plan_command(const cli::Arguments& arguments, Console& console);
 int bench_command(const cli::Arguments& arguments, Console& console);
 int synth_command(const cli::Arguments& arguments, Console& console);

@@ -1,5 +1,6 @@
 #include "runtime/core/device.h"
 
+#include <charconv>
 #include <stdexcept>
 
 namespace strata {
@@ -24,6 +25,23 @@ std::string_view backend_name(BackendKind backend) {
 
 std::string to_string(const DeviceId& id) {
   return std::string(backend_name(id.backend)) + ":" + std::to_string(id.index);
+}
+
+std::optional<DeviceId> device_id_of(std::string_view name) {
+  const std::size_t colon = name.find(':');
+  DeviceId id;
+  if (colon != std::string_view::npos) {
+    const char* end = name.data() + name.size();
+    const auto parsed = std::from_chars(name.data() + colon + 1, end, id.index);
+    if (parsed.ec != std::errc() || parsed.ptr != end || id.index < 0) return std::nullopt;
+  }
+  for (BackendKind backend :
+       {BackendKind::cpu, BackendKind::cuda, BackendKind::hip, BackendKind::vulkan}) {
+    if (backend_name(backend) != name.substr(0, colon)) continue;
+    id.backend = backend;
+    return id;
+  }
+  return std::nullopt;
 }
 
 void Stream::begin_recording() { throw std::logic_error("this stream cannot record"); }

@@ -25,6 +25,9 @@ struct DeviceId {
   friend constexpr bool operator==(const DeviceId&, const DeviceId&) = default;
 };
 std::string to_string(const DeviceId& id);
+/// "cuda:1", or "cuda" for the first of its kind; empty when the text names no device that users
+/// can ask for.
+std::optional<DeviceId> device_id_of(std::string_view name);
 
 enum class MemoryKind : std::uint8_t { device, pinned, host };
 enum class StreamRole : std::uint8_t { compute, upload, download };

@@ -122,7 +122,10 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
       {{"run", "/nonexistent.gguf", "-p", "x"}, 1, "/nonexistent.gguf"},
       {{"run", (source_root() / "README.md").string(), "-p", "x"}, 3, "README.md"},
       {{"run", tiny(), "-p", "x", "-c", "400000000"}, 4, "short"},
-      {{"run", tiny(), "-p", "x", "--device", "cuda:0"}, 5, "cuda"},
+      {{"run", tiny(), "-p", "x", "--device", "cuda:99"}, 5, "cuda"},
+      {{"run", tiny(), "-p", "x", "--device", "hip:99"}, 5, "cpu:0"},
+      {{"run", tiny(), "-p", "x", "--device", "cpu,cuda:99"}, 2, "computes on one"},
+      {{"run", tiny(), "-p", "x", "-mg", "99", "--device", "cpu"}, 5, "--main-gpu"},
       {{"run", tiny(), "-p", "x", "--device", "toaster"}, 2, "toaster"},
       {{"run", tiny(), "-p", "x", "-ngl", "99"}, 5, "-ngl"},
       {{"run", tiny(), "-p", "x", "-tb", "1025"}, 2, "1025"},
@@ -214,12 +217,44 @@ TEST_F(Command, PlanLoadsNothingAndSaysWhatGoesWhere) {
 
 TEST_F(Command, DevicesVersionHelpAndCompletion) {
   EXPECT_THAT(run_strata({"devices"}).out, HasSubstr("cpu:0"));
-  EXPECT_TRUE(json::parse(run_strata({"devices", "--json"}).out).contains("backends"));
+  const json devices = json::parse(run_strata({"devices", "--json"}).out);
+  EXPECT_EQ(devices.at("backends").size(), 4U);
+  EXPECT_GT(devices.at("devices").back().at("read_bytes_per_second"), 0.0);
+  const json quick = json::parse(run_strata({"devices", "--json", "--no-measure"}).out);
+  EXPECT_TRUE(quick.at("devices").back().at("read_bytes_per_second").is_null());
   EXPECT_THAT(run_strata({"--version"}).out, StartsWith("strata "));
   EXPECT_THAT(run_strata({"--help"}).out, HasSubstr("perplexity"));
   EXPECT_THAT(run_strata({"run", "--help"}).out, HasSubstr("--temp"));
   for (const char* shell : {"bash", "zsh", "fish"})
     EXPECT_THAT(run_strata({"completion", shell}).out, HasSubstr("strata"));
+}
+
+// Whatever the machine has, doctor tells and does not fail; what it says is what the others do.
+TEST_F(Command, DoctorExplainsEveryBackend) {
+  const Finished text = run_strata({"doctor"});
+  EXPECT_EQ(text.status, 0) << text.err;
+  const Finished as_json = run_strata({"doctor", "--json"});
+  ASSERT_EQ(as_json.status, 0) << as_json.err;
+  const json object = json::parse(as_json.out);
+  ASSERT_EQ(object.at("backends").size(), 4U);
+  for (const json& backend : object.at("backends")) {
+    SCOPED_TRACE(backend.dump());
+    const std::string name = backend.at("backend");
+    EXPECT_THAT(text.out, HasSubstr(name));
+    EXPECT_EQ(backend.at("usable"), backend.at("reason") == "");
+    EXPECT_EQ(backend.at("usable"), !backend.at("devices").empty());
+    EXPECT_NE(backend.at("toolkit"), "");
+    if (backend.at("usable")) continue;
+    EXPECT_THAT(text.out, HasSubstr(backend.at("reason").get<std::string>()));
+    EXPECT_NE(backend.at("hint"), "");
+    const Finished asked = run_strata({"run", tiny(), "-p", "x", "--device", name});
+    EXPECT_EQ(asked.status, 5) << asked.err;
+    EXPECT_THAT(asked.err, HasSubstr(backend.at("reason").get<std::string>()));
+  }
+  const json devices = json::parse(run_strata({"devices", "--json", "--no-measure"}).out);
+  std::vector<std::string> listed;
+  for (const json& device : devices.at("devices")) listed.push_back(device.at("id"));
+  EXPECT_THAT(listed, testing::Contains(object.at("default_device").get<std::string>()));
 }
 
 TEST_F(Command, EnvironmentCountsLessThanTheCommandLine) {

@@ -43,6 +43,8 @@ std::string program() {
   dup2(in.read, STDIN_FILENO);
   dup2(out.write, STDOUT_FILENO);
   dup2(err.write, STDERR_FILENO);
+  // What these tests expect is the CPU's; a machine with a GPU would use that.
+  setenv("STRATA_DEVICE", "cpu", 0);
   for (const std::string& setting : start.environment) {
     const std::size_t equals = setting.find('=');
     setenv(setting.substr(0, equals).c_str(), setting.substr(equals + 1).c_str(), 1);

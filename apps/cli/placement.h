@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "runtime/core/device.h"
+
+namespace strata::cli {
+
+/// What the user says about where to compute, as written.
+struct PlacementWish {
+  std::string device;      ///< --device: "cuda:0,cpu", also as llama.cpp writes it; may be empty
+  std::string gpu_layers;  ///< -ngl: a number, "auto", "all", or empty
+  std::optional<std::int64_t> main_gpu;  ///< --main-gpu
+};
+
+/// The devices that compute a model's layers, the first layers on the first.
+struct Placement {
+  std::vector<DeviceId> devices;  ///< never empty, each once
+  /// At most so many layers on the GPUs, the others on the CPU; empty: no such limit.
+  std::optional<std::int64_t> gpu_layers;
+};
+
+/// Lists the devices that are there (registry.h); asked only where the wish leaves something open.
+using DeviceLister = std::function<std::vector<DeviceInfo>()>;
+
+/// -ngl 0 means the CPU alone; else the devices of --device count, in their order; else the first
+/// GPU that is not played by the CPU, else the CPU. --main-gpu takes one GPU of these, by its place
+/// among them. -ngl auto adds the CPU for the layers that do not fit. Named devices need not be
+/// there. Throws Error{usage} for what cannot be read and Error{device_missing} where layers are
+/// wanted on a GPU and there is none.
+Placement choose_devices(const PlacementWish& wish, const DeviceLister& present);
+
+/// A device's share of a model.
+struct DeviceLayers {
+  DeviceId device;
+  std::int64_t layers = -1;  ///< -1: as many as fit, and on the last device all that are left
+};
+
+/// How the `layers` of a model are dealt to the devices of a placement, in their order.
+std::vector<DeviceLayers> deal_layers(const Placement& placement, std::int64_t layers);
+
+}  // namespace strata::cli
