@@ -1,0 +1,48 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "include/address.glsl"
+#include "include/grid.glsl"
+layout(local_size_x_id = 0) in;
+
+// Adds up the parts of a split attention, in order: one head of one token per work group.
+
+layout(constant_id = 1) const uint HEAD_DIM = 128u;
+layout(constant_id = 2) const uint HEADS = 1u;
+layout(constant_id = 3) const uint SPLITS = 32u;
+
+layout(push_constant, std430) uniform Push {
+  uvec2 parts;   // (tokens, HEADS, SPLITS, HEAD_DIM)
+  uvec2 states;  // (tokens, HEADS, SPLITS): (largest, sum)
+  uvec2 o;
+  uint tokens;
+  uint o_stride;  // bytes
+};
+
+shared float shares[SPLITS];
+shared float sums[SPLITS];
+
+void main() {
+  const uint i = gl_LocalInvocationID.x;
+  const uint row = group_index();
+  if (row >= tokens * HEADS) return;
+  Floats state = Floats(address_at(states, row * SPLITS, 8u));
+  float largest = state.at[0];
+  for (uint s = 1u; s < SPLITS; ++s) largest = max(largest, state.at[2u * s]);
+  for (uint s = i; s < SPLITS; s += gl_WorkGroupSize.x) {
+    const float sum = state.at[2u * s + 1u];
+    // A part that saw nothing has no share.
+    shares[s] = sum == 0.0 ? 0.0 : exp2(max(state.at[2u * s] - largest, -126.0));
+    sums[s] = sum;
+  }
+  barrier();
+  float total = 0.0;
+  for (uint s = 0u; s < SPLITS; ++s) total += shares[s] * sums[s];
+  Floats to = Floats(address_at(o, row / HEADS, o_stride));
+  for (uint c = i; c < HEAD_DIM; c += gl_WorkGroupSize.x) {
+    float value = 0.0;
+    for (uint s = 0u; s < SPLITS; ++s)
+      if (shares[s] != 0.0)
+        value += shares[s] * Floats(address_at(parts, row * SPLITS + s, HEAD_DIM * 4u)).at[c];
+    to.at[row % HEADS * HEAD_DIM + c] = total == 0.0 ? 0.0 : value / total;
+  }
+}
