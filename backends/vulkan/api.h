@@ -46,3 +46,15 @@ struct VkCooperativeMatrixPropertiesKHR {
 using PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR = VkResult(VKAPI_PTR*)(
     VkPhysicalDevice device, std::uint32_t* count, VkCooperativeMatrixPropertiesKHR* properties);
 #endif
+
+namespace strata::vulkan {
+
+/// A Vulkan structure of its type, all else 0.
+template <class Structure>
+Structure make(VkStructureType type) {
+  Structure structure{};
+  structure.sType = type;
+  return structure;
+}
+
+}  // namespace strata::vulkan

@@ -41,7 +41,7 @@ class VulkanDevice final : public Device {
   VkPipelineLayout pipeline_layout() const;
 
   Context& context() const { return *context_; }
-  const MemoryMap& memory_map() const { return *memory_; }
+  MemoryMap& memory_map() const { return *memory_; }
 
  private:
   std::shared_ptr<Context> context_;
