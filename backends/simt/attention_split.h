@@ -1,0 +1,312 @@
+#pragma once
+
+// Attention of few tokens: the context is split, a block does one part of it for one token and the
+// query heads of one kv head, and a second launch combines the parts in order.
+
+#include "backends/simt/attention.h"
+#include "backends/simt/reduce.h"
+
+namespace strata::STRATA_SIMT {
+
+inline constexpr int kSplitThreads = 128;
+inline constexpr int kSplitWarps = 4;  // of them at most
+inline constexpr int kSplitTile = 64;  // positions whose scores are in shared memory
+inline constexpr int kSplitUnit = 32;  // positions that are not split further
+inline constexpr int kSplits = 64;     // parts at most
+inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
+inline constexpr int kCombineThreads = 256;
+
+/// How the positions that a token sees are cut: it depends on nothing else, so neither does the
+/// order of sums.
+struct SplitPlan {
+  int chunk;  // positions of a part
+  int count;  // parts
+};
+STRATA_DEVICE SplitPlan split_plan(const Visible& sees) {
+  const int length = sees.end - sees.begin;
+  const int units = (length + kSplitUnit - 1) / kSplitUnit;
+  const int chunk = (units + kSplits - 1) / kSplits * kSplitUnit;
+  return {chunk, length == 0 ? 0 : (length + chunk - 1) / chunk};
+}
+
+/// Results of the parts: sums of exp(score - largest) * value as (tokens, heads, kSplits,
+/// head_dim), and behind them (tokens, heads, kSplits) of largest score and sum of exponentials.
+struct SplitParts {
+  float* sums;
+  Float2* states;
+};
+STRATA_DEVICE std::int64_t split_part(const AttentionArgs& a, int t, int head, int part) {
+  return (std::int64_t{t} * a.heads() + head) * kSplits + part;
+}
+inline std::size_t split_bytes(std::int64_t tokens, std::int64_t heads, std::int64_t head_dim) {
+  return static_cast<std::size_t>(tokens * heads * kSplits * (head_dim + 2)) * sizeof(float);
+}
+
+/// Threads that have a row together, eight columns each. Their number is a power of two.
+struct Team {
+  int size;
+  int count;   // teams of the block
+  int index;   // of this one
+  int column;  // first of this thread's
+  int rank;    // of this thread within its team
+
+  STRATA_DEVICE explicit Team(int head_dim) : size(1) {
+    while (8 * size < head_dim) size *= 2;
+    count = kSplitThreads / size;
+    index = thread_x() / size;
+    rank = thread_x() % size;
+    column = 8 * rank;
+  }
+};
+
+/// The team's sums of s[0 .. 3]; this thread gets that of s[rank / (size / 4)]. size >= 4.
+STRATA_DEVICE float team_sum(const float (&s)[kSplitAhead], const Team& team) {
+  const int half = team.size / 2;
+  const bool high = (team.rank & half) != 0;
+  float a = (high ? s[2] : s[0]) + shuffle_xor(high ? s[0] : s[2], half);
+  float b = (high ? s[3] : s[1]) + shuffle_xor(high ? s[1] : s[3], half);
+  const int quarter = team.size / 4;
+  const bool odd = (team.rank & quarter) != 0;
+  float sum = (odd ? b : a) + shuffle_xor(odd ? a : b, quarter);
+  for (int mask = team.size / 8; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+  return sum;
+}
+
+/// Scores of the rows first, first + count, ... (kSplitAhead of them) to scores[row].
+STRATA_DEVICE void store_scores(const float (&s)[kSplitAhead], const Team& team, int first,
+                                float scale, float* scores) {
+  if (team.size >= 4) {
+    const float sum = team_sum(s, team);
+    const int quarter = team.size / 4;
+    const int row = first + team.rank / quarter * team.count;
+    if (team.rank % quarter == 0 && row < kSplitTile) scores[row] = sum * scale;
+    return;
+  }
+  STRATA_UNROLL
+  for (int i = 0; i < kSplitAhead; ++i) {
+    float sum = s[i];
+    if (team.size == 2) sum += shuffle_xor(sum, 1);
+    const int row = first + i * team.count;
+    if (team.rank == 0 && row < kSplitTile) scores[row] = sum * scale;
+  }
+}
+
+/// Stands for a dtype that is known at run time only: keys and values of different dtypes.
+inline constexpr DType kAnyDType = DType::I8;
+
+/// scores (R, kSplitTile) of `count` positions, whose rows are in `rows`; q (R, head_dim) shared.
+template <DType kKey, int R>
+STRATA_DEVICE void score_tile(const AttentionArgs& a, const Team& team, const float* q,
+                              const std::int64_t* rows, int count, float* scores) {
+  for (int base = 0; base < count; base += kSplitAhead * team.count) {
+    Eight keys[kSplitAhead];
+    STRATA_UNROLL
+    for (int i = 0; i < kSplitAhead; ++i) {
+      const int row = base + i * team.count + team.index;
+      keys[i] = {};
+      if (row < count && team.column < a.head_dim)
+        keys[i] = load_eight(kKey == kAnyDType ? a.k.dtype : kKey, a.k.row(rows[row]), team.column,
+                             a.head_dim);
+    }
+    STRATA_UNROLL
+    for (int r = 0; r < R; ++r) {
+      const float* query = q + r * kLargestHead + team.column;
+      const Four low = load16<Four>(query);
+      const Four high = load16<Four>(query + 4);
+      float s[kSplitAhead];
+      STRATA_UNROLL
+      for (int i = 0; i < kSplitAhead; ++i) {
+        float sum = 0.0F;
+        STRATA_UNROLL
+        for (int j = 0; j < 4; ++j) sum = fma_of(low.v[j], keys[i].v[j], sum);
+        STRATA_UNROLL
+        for (int j = 0; j < 4; ++j) sum = fma_of(high.v[j], keys[i].v[4 + j], sum);
+        s[i] = sum;
+      }
+      store_scores(s, team, base + team.index, a.scale, scores + r * kSplitTile);
+    }
+  }
+}
+
+/// Shared memory of a block.
+template <int R>
+struct SplitShared {
+  std::int64_t rows[kSplitTile];
+  float largest[R];
+  float total[R];
+  float factor[R];  // what a tile's new maximum makes of the sums before it
+  float scores[R * kSplitTile];
+  union {
+    alignas(16) float q[R * kLargestHead];
+    float sums[kSplitWarps * R * kLargestHead];
+  };
+};
+
+/// Scores to exponentials; a warp has every so manyth query.
+template <int R>
+STRATA_DEVICE void soften_tile(SplitShared<R>& shared, int count) {
+  for (int r = warp(); r < R; r += threads_x() / lane_count()) {
+    float* scores = shared.scores + r * kSplitTile;
+    const float before = shared.largest[r];
+    float largest = before;  // a NaN never gets here
+    for (int j = lane(); j < count; j += lane_count()) largest = max_of(largest, scores[j]);
+    largest = warp_max(largest);
+    float total = 0.0F;
+    for (int j = lane(); j < count; j += lane_count()) {
+      scores[j] = exp_of(scores[j] - largest);
+      total += scores[j];
+    }
+    total = warp_sum(total);
+    if (lane() != 0) continue;
+    const float factor = exp_of(before - largest);
+    shared.largest[r] = largest;
+    shared.factor[r] = factor;
+    shared.total[r] = fma_of(shared.total[r], factor, total);
+  }
+}
+
+/// sums (R) of this thread's columns += exponentials times values of its team's rows.
+template <DType kValue, int R>
+STRATA_DEVICE void add_values(const AttentionArgs& a, const Team& team,
+                              const SplitShared<R>& shared, int count, Eight (&sums)[R]) {
+  STRATA_UNROLL
+  for (int r = 0; r < R; ++r) {
+    STRATA_UNROLL
+    for (int j = 0; j < 8; ++j) sums[r].v[j] *= shared.factor[r];
+  }
+  if (team.column >= a.head_dim) return;
+  for (int base = team.index; base < count; base += kSplitAhead * team.count) {
+    Eight values[kSplitAhead];
+    STRATA_UNROLL
+    for (int i = 0; i < kSplitAhead; ++i) {
+      const int row = base + i * team.count;
+      values[i] = {};
+      if (row < count)
+        values[i] = load_eight(kValue == kAnyDType ? a.v.dtype : kValue, a.v.row(shared.rows[row]),
+                               team.column, a.head_dim);
+    }
+    STRATA_UNROLL
+    for (int i = 0; i < kSplitAhead; ++i) {
+      const int row = base + i * team.count;
+      STRATA_UNROLL
+      for (int r = 0; r < R; ++r) {
+        const float weight = row < count ? shared.scores[r * kSplitTile + row] : 0.0F;
+        STRATA_UNROLL
+        for (int j = 0; j < 8; ++j) sums[r].v[j] = fma_of(weight, values[i].v[j], sums[r].v[j]);
+      }
+    }
+  }
+}
+
+/// The teams' sums to the part's place: lanes of a warp, then warps, in order.
+template <int R>
+STRATA_DEVICE void store_part(const AttentionArgs& a, const Team& team, SplitShared<R>& shared,
+                              Eight (&sums)[R], const BlockHeads& heads, const SplitParts& parts) {
+  STRATA_UNROLL
+  for (int r = 0; r < R; ++r) {
+    STRATA_UNROLL
+    for (int j = 0; j < 8; ++j) {
+      float sum = sums[r].v[j];
+      for (int mask = team.size; mask < lane_count(); mask *= 2) sum += shuffle_xor(sum, mask);
+      if (lane() < team.size) shared.sums[(warp() * R + r) * kLargestHead + team.column + j] = sum;
+    }
+  }
+  sync_block();
+  for (int r = 0; r < heads.count; ++r) {
+    const std::int64_t part = split_part(a, block_z(), heads.first + r, block_x());
+    for (int i = thread_x(); i < a.head_dim; i += threads_x()) {
+      float sum = shared.sums[r * kLargestHead + i];
+      for (int w = 1; w < threads_x() / lane_count(); ++w)
+        sum += shared.sums[(w * R + r) * kLargestHead + i];
+      parts.sums[part * a.head_dim + i] = sum;
+    }
+    if (thread_x() == 0) parts.states[part] = {shared.largest[r], shared.total[r]};
+  }
+}
+
+// Block (part, kv head and share of its query heads, token).
+template <DType kKey, DType kValue, int R>
+STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, SplitParts parts) {
+  auto& shared = *dynamic_shared<SplitShared<R>>();
+  const Step step(a.step);
+  const int t = block_z();
+  if (t >= step.token_count()) return;
+  const Visible sees = visible(step.position(t), a.window);
+  const SplitPlan plan = split_plan(sees);
+  if (block_x() >= plan.count) return;
+  const BlockHeads heads = block_heads(a, block_y());
+  const Team team(a.head_dim);
+  const std::int32_t* table = step.pages(step.sequence(t));
+  const int begin = sees.begin + block_x() * plan.chunk;
+  const int end = min_of(begin + plan.chunk, sees.end);
+  for (int i = thread_x(); i < R * kLargestHead; i += threads_x()) {
+    const int r = i / kLargestHead;
+    const int column = i % kLargestHead;
+    const bool real = r < heads.count && column < a.head_dim;
+    shared.q[i] = real ? a.q.row(t)[(heads.first + r) * a.head_dim + column] : 0.0F;
+  }
+  for (int r = thread_x(); r < R; r += threads_x()) {
+    shared.largest[r] = kLowest;
+    shared.total[r] = 0.0F;
+  }
+  Eight sums[R] = {};
+  for (int tile = begin; tile < end; tile += kSplitTile) {
+    const int count = min_of(kSplitTile, end - tile);
+    for (int i = thread_x(); i < count; i += threads_x())
+      shared.rows[i] = cache_index(a.k, table, heads.kv_head, tile + i);
+    sync_block();
+    score_tile<kKey, R>(a, team, shared.q, shared.rows, count, shared.scores);
+    sync_block();
+    soften_tile(shared, count);
+    sync_block();
+    add_values<kValue, R>(a, team, shared, count, sums);
+    sync_block();
+  }
+  store_part(a, team, shared, sums, heads, parts);
+}
+
+// Block (query head, token).
+STRATA_KERNEL STRATA_BOUNDS(kCombineThreads) void combine_parts(AttentionArgs a, SplitParts parts) {
+  auto* weights = dynamic_shared<float>();  // (kSplits)
+  auto* totals = weights + kSplits;         // (kSplits)
+  auto* sums = totals + kSplits;            // (kCombineThreads, 4)
+  const Step step(a.step);
+  const int head = block_x();
+  const int t = block_y();
+  float* out = a.out.row(t) + head * a.head_dim;
+  const bool real = t < step.token_count();
+  const int count = real ? split_plan(visible(step.position(t), a.window)).count : 0;
+  const std::int64_t first = split_part(a, t, head, 0);
+  for (int p = thread_x(); p < count; p += threads_x()) {
+    weights[p] = parts.states[first + p].x;
+    totals[p] = parts.states[first + p].y;
+  }
+  sync_block();
+  float largest = kLowest;
+  for (int p = 0; p < count; ++p) largest = max_of(largest, weights[p]);
+  sync_block();
+  for (int p = thread_x(); p < count; p += threads_x()) weights[p] = exp_of(weights[p] - largest);
+  sync_block();
+  float total = 0.0F;
+  for (int p = 0; p < count; ++p) total = fma_of(weights[p], totals[p], total);
+  const int fours = a.head_dim / 4;
+  const int shares = threads_x() / fours;
+  const int share = thread_x() / fours;
+  const int column = 4 * (thread_x() % fours);
+  Four sum = {};
+  for (int p = share; p < count && share < shares; p += shares) {
+    const Four part = load16<Four>(parts.sums + (first + p) * a.head_dim + column);
+    STRATA_UNROLL
+    for (int i = 0; i < 4; ++i) sum.v[i] = fma_of(weights[p], part.v[i], sum.v[i]);
+  }
+  store16(sums + 4 * thread_x(), sum);
+  sync_block();
+  const float scale = total == 0.0F ? 0.0F : 1.0F / total;
+  for (int i = thread_x(); i < a.head_dim; i += threads_x()) {
+    float value = 0.0F;
+    for (int s = 0; s < shares; ++s) value += sums[s * a.head_dim + i];
+    out[i] = value * scale;
+  }
+}
+
+}  // namespace strata::STRATA_SIMT

@@ -1,0 +1,112 @@
+#include "backends/simt/attention.h"
+#include "backends/simt/attention_split.h"
+#include "backends/simt/attention_tile.h"
+
+namespace strata::STRATA_SIMT {
+namespace {
+
+// Tokens up to which the context is split: more of them fill the device without.
+constexpr std::int64_t kSplitTokens = 16;
+
+using PartKernel = void (*)(AttentionArgs, SplitParts);
+using TileKernel = void (*)(AttentionArgs);
+
+bool supports(const OpDesc& op, const DeviceInfo&) {
+  const Attention& attention = std::get<Attention>(op.attributes);
+  return is_f32_rows(op.in[0]) && is_f32_rows(op.out[0]) && attention.window >= 0 &&
+         attention.kv_heads > 0 && attention.heads > 0 &&
+         attention.heads % attention.kv_heads == 0 &&
+         is_cache(op.in[1], attention.kv_heads, attention.head_dim) &&
+         is_cache(op.in[2], attention.kv_heads, attention.head_dim) &&
+         op.in[1].shape[2] == op.in[2].shape[2];
+}
+
+AttentionArgs arguments(const PreparedOp& op, const Operands& operands) {
+  const Attention& attention = std::get<Attention>(op.desc.attributes);
+  const int ratio = attention.heads / attention.kv_heads;
+  const int parts = (ratio + kSharedHeads - 1) / kSharedHeads;
+  return {rows_of<const float>(operands.in[0]),
+          rows_of<float>(operands.out[0]),
+          operands.in[3].data,
+          cache_pages(operands.in[1]),
+          cache_pages(operands.in[2]),
+          ratio,
+          (ratio + parts - 1) / parts,
+          parts,
+          attention.head_dim,
+          attention.window,
+          attention.scale};
+}
+
+struct PartVariant {
+  PartKernel kernel;
+  std::size_t shared_bytes;
+};
+
+template <DType kKey, DType kValue>
+PartVariant part_of_heads(int shared) {
+  if (shared <= 1) return {attend_part<kKey, kValue, 1>, sizeof(SplitShared<1>)};
+  if (shared <= 2) return {attend_part<kKey, kValue, 2>, sizeof(SplitShared<2>)};
+  if (shared <= 4) return {attend_part<kKey, kValue, 4>, sizeof(SplitShared<4>)};
+  return {attend_part<kKey, kValue, 8>, sizeof(SplitShared<8>)};
+}
+
+PartVariant part_variant(const AttentionArgs& a) {
+  if (a.k.dtype != a.v.dtype) return part_of_heads<kAnyDType, kAnyDType>(a.shared);
+  switch (a.k.dtype) {
+    case DType::F16:
+      return part_of_heads<DType::F16, DType::F16>(a.shared);
+    case DType::BF16:
+      return part_of_heads<DType::BF16, DType::BF16>(a.shared);
+    case DType::Q8_0:
+      return part_of_heads<DType::Q8_0, DType::Q8_0>(a.shared);
+    default:
+      return part_of_heads<DType::F32, DType::F32>(a.shared);
+  }
+}
+
+void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
+               Workspace workspace) {
+  const AttentionArgs a = arguments(op, operands);
+  const std::int64_t tokens = operands.in[0].rows();
+  if (tokens == 0) return;
+  const int heads = a.k.kv_heads * a.ratio;
+  auto* sums = reinterpret_cast<float*>(workspace.data());
+  const SplitParts parts{sums,
+                         reinterpret_cast<Float2*>(sums + tokens * heads * kSplits * a.head_dim)};
+  const PartVariant variant = part_variant(a);
+  const Grid blocks{kSplits, static_cast<unsigned>(a.k.kv_heads * a.parts),
+                    static_cast<unsigned>(tokens)};
+  launch(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts);
+  launch(stream, combine_parts, {static_cast<unsigned>(heads), static_cast<unsigned>(tokens)},
+         kCombineThreads, (2 * kSplits + 4 * kCombineThreads) * sizeof(float), a, parts);
+}
+
+template <int kDim>
+void launch_tiles(Stream& stream, const AttentionArgs& a, std::int64_t tokens) {
+  const Grid blocks{static_cast<unsigned>(tokens), static_cast<unsigned>(a.k.kv_heads * a.parts)};
+  launch(stream, attend_tiles<kDim>, blocks, kTileThreads, sizeof(TileShared<kDim>), a);
+}
+
+void run_tiles(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+  const AttentionArgs a = arguments(op, operands);
+  const std::int64_t tokens = operands.in[0].rows();
+  if (tokens == 0) return;
+  if (a.head_dim <= 64) return launch_tiles<64>(stream, a, tokens);
+  if (a.head_dim <= 128) return launch_tiles<128>(stream, a, tokens);
+  launch_tiles<256>(stream, a, tokens);
+}
+
+PreparedOp prepare(Device&, const OpDesc& op) {
+  const Attention& attention = std::get<Attention>(op.attributes);
+  const std::int64_t tokens = op.in[0].shape.rows();
+  if (tokens > kSplitTokens) return prepared(op, run_tiles, "tiles of keys, f32");
+  return prepared(op, run_split, "split context",
+                  split_bytes(tokens, attention.heads, attention.head_dim));
+}
+
+}  // namespace
+
+const OpImpl attention_impl{supports, prepare};
+
+}  // namespace strata::STRATA_SIMT
