@@ -9,6 +9,7 @@
 #include "backends/ceilings.h"
 #include "backends/cpu/backend.h"
 #include "backends/module.h"
+#include "backends/sim/backend.h"
 #include "runtime/core/error.h"
 #if STRATA_WITH_CUDA
 #include "backends/cuda/backend.h"
@@ -89,7 +90,7 @@ BackendStatus status_of(const Row& row) {
 // Why a device of a known kind cannot be opened.
 std::string why_missing(const DeviceId& id) {
   const Row* const row = row_of(id.backend);
-  if (row == nullptr) return "there is only one CPU device";
+  if (row == nullptr) return fmt::format("there is only one {} device", backend_name(id.backend));
   const BackendStatus status = status_of(*row);
   if (!status.usable)
     return fmt::format("the {} backend cannot be used: {}", backend_name(id.backend),
@@ -141,6 +142,8 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
   const DeviceId id = *named;
   if (id == DeviceId{BackendKind::cpu, 0})
     return cpu::open_device(options.cpu_threads, options.cpu_batch_threads);
+  if (id == DeviceId{BackendKind::sim, 0})
+    return sim::wrap(cpu::open_device(options.cpu_threads, options.cpu_batch_threads));
   const Row* const row = row_of(id.backend);
   if (row != nullptr && row->built)
     for (const DeviceInfo& info : row->functions().list_devices())

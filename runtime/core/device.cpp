@@ -35,8 +35,8 @@ std::optional<DeviceId> device_id_of(std::string_view name) {
     const auto parsed = std::from_chars(name.data() + colon + 1, end, id.index);
     if (parsed.ec != std::errc() || parsed.ptr != end || id.index < 0) return std::nullopt;
   }
-  for (BackendKind backend :
-       {BackendKind::cpu, BackendKind::cuda, BackendKind::hip, BackendKind::vulkan}) {
+  for (BackendKind backend : {BackendKind::cpu, BackendKind::cuda, BackendKind::hip,
+                              BackendKind::vulkan, BackendKind::sim}) {
     if (backend_name(backend) != name.substr(0, colon)) continue;
     id.backend = backend;
     return id;

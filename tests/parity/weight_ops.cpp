@@ -163,7 +163,8 @@ bool takes(Device& device, DType dtype, Layout layout, std::int64_t rows) {
                      {}},
                     {},
                     {{DType::F32, Layout::rows, {rows, 32}}}};
-  return device.ops()[OpKind::Linear].supports(desc, device.info());
+  const OpImpl& impl = device.ops()[OpKind::Linear];
+  return impl.supports != nullptr && impl.supports(desc, device.info());
 }
 
 Layout packed_layout(const Device& device) {

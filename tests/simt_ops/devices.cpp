@@ -1,9 +1,10 @@
 // The simulated SIMT devices as the parity tests take them: both lane counts, each with an order of
 // its own of threads and blocks.
+#include "tests/parity/devices.h"
+
 #include <map>
 #include <memory>
 
-#include "tests/parity/devices.h"
 #include "tests/simt_host/simt_host.h"
 
 namespace strata::test {

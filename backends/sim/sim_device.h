@@ -1,0 +1,61 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "runtime/core/device.h"
+#include "runtime/ops/op_impl.h"
+
+namespace strata::sim {
+
+/// What goes wrong on a simulated device, and when. May be changed while it is used.
+struct Faults {
+  /// The allocation of this number, counted from 0, fails; -1: none does.
+  std::atomic<std::int64_t> failing_allocation{-1};
+  /// The op of this number fails when the device comes to it, and every later one; -1: none does.
+  std::atomic<std::int64_t> failing_op{-1};
+  std::atomic<std::int64_t> allocations{0};  ///< asked for so far
+  std::atomic<std::int64_t> ops{0};          ///< run so far
+};
+
+struct SimOptions {
+  /// Memory of the device; allocations of device memory beyond it fail. 0: all that the device
+  /// inside has.
+  std::uint64_t memory_bytes = 0;
+  /// Order in which streams get on: work is done some calls after it was enqueued, or when someone
+  /// waits for it.
+  std::uint64_t seed = 1;
+};
+
+/// A device with memory of its own and asynchronous streams, made of another device, for tests of
+/// what is hard to bring about on a GPU. Its memory is that of the device inside, which the host
+/// may not rely on: `unified` is false. Work is really done later than it was enqueued, so that who
+/// forgets to wait sees it. Used by one thread at a time.
+class SimDevice final : public Device {
+ public:
+  SimDevice(std::unique_ptr<Device> inside, const SimOptions& options);
+
+  MemoryUse memory() const override;
+  Buffer allocate(std::size_t bytes, MemoryKind kind) override;
+  /// Never: weights are copied, as to a card.
+  std::optional<Buffer> import_host(std::span<const std::byte> bytes) override;
+  std::unique_ptr<Stream> open_stream(StreamRole role) override;
+  const OpTable& ops() const override { return ops_; }
+
+  Faults& faults() { return faults_; }
+  Device& inside() { return *inside_; }
+  const SimOptions& options() const { return options_; }
+
+ private:
+  static void release(void* owner, std::byte* data, std::size_t bytes);
+
+  std::unique_ptr<Device> inside_;
+  SimOptions options_;
+  OpTable ops_;
+  Faults faults_;
+  std::atomic<std::uint64_t> used_{0};    ///< device memory
+  std::atomic<std::uint64_t> pinned_{0};  ///< and what is not
+};
+
+}  // namespace strata::sim
