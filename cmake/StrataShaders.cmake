@@ -3,7 +3,8 @@
 # rebuilds the shaders that include it.
 #
 # A shader whose name ends in _coopmat is left out when this glslc does not know cooperative
-# matrices: the devices then take the path of those that have none.
+# matrices: the devices then take the path of those that have none. STRATA_COMPILED_SHADERS names a
+# folder of NAME.inc that another machine has compiled, for one that has no glslc.
 include_guard()
 set(STRATA_SHADER_DIR ${CMAKE_SOURCE_DIR}/shaders)
 
@@ -24,8 +25,10 @@ void main() {}
 endfunction()
 
 function(strata_shaders target)
-  find_program(STRATA_GLSLC glslc REQUIRED)
-  strata_glslc_knows_coopmat(coopmat)
+  if(NOT STRATA_COMPILED_SHADERS)
+    find_program(STRATA_GLSLC glslc REQUIRED)
+    strata_glslc_knows_coopmat(coopmat)
+  endif()
   file(GLOB shaders CONFIGURE_DEPENDS ${STRATA_SHADER_DIR}/*.comp)
   set(folder ${CMAKE_BINARY_DIR}/generated/shaders)
   file(MAKE_DIRECTORY ${folder})
@@ -35,15 +38,21 @@ function(strata_shaders target)
   set(rows "")
   foreach(shader IN LISTS shaders)
     get_filename_component(name ${shader} NAME_WE)
-    if(name MATCHES "_coopmat$" AND NOT coopmat)
+    set(output ${folder}/${name}.inc)
+    if(STRATA_COMPILED_SHADERS)
+      set(output ${STRATA_COMPILED_SHADERS}/${name}.inc)
+      set(coopmat EXISTS ${output})
+    endif()
+    if(name MATCHES "_coopmat$" AND NOT (${coopmat}))
       list(APPEND left_out ${name})
       continue()
     endif()
-    set(output ${folder}/${name}.inc)
-    add_custom_command(OUTPUT ${output}
-      COMMAND ${STRATA_GLSLC} --target-env=vulkan1.2 -O -Werror -I ${STRATA_SHADER_DIR}
-              -MD -MF ${output}.d -MT ${output} -mfmt=c -o ${output} ${shader}
-      DEPENDS ${shader} DEPFILE ${output}.d COMMENT "Compiling shader ${name}" VERBATIM)
+    if(NOT STRATA_COMPILED_SHADERS)
+      add_custom_command(OUTPUT ${output}
+        COMMAND ${STRATA_GLSLC} --target-env=vulkan1.2 -O -Werror -I ${STRATA_SHADER_DIR}
+                -MD -MF ${output}.d -MT ${output} -mfmt=c -o ${output} ${shader}
+        DEPENDS ${shader} DEPFILE ${output}.d COMMENT "Compiling shader ${name}" VERBATIM)
+    endif()
     list(APPEND outputs ${output})
     string(APPEND arrays "constexpr std::uint32_t k_${name}[] =\n#include \"${output}\"\n    ;\n")
     string(APPEND rows "    {\"${name}\", k_${name}},\n")

@@ -9,30 +9,44 @@ set -u
 usage() {
   cat <<'TXT'
 Usage: tools/check_bare_debian.sh [--suite trixie|bookworm] [--folder DIR] [--fresh] [ARGUMENT...]
+       tools/check_bare_debian.sh --hip [--suite trixie|bookworm] [--folder DIR]
 
 Makes a minimal Debian (trixie is Debian 13) in DIR, clones HEAD into it, and runs tools/demo.sh,
 then tools/demo.sh again, then tools/test.sh there. The ARGUMENTs go to tools/test.sh (--quick).
-Default for DIR: strata-<suite> in $XDG_CACHE_HOME or ~/.cache.
+Default for DIR: strata-<suite> in $XDG_CACHE_HOME or ~/.cache, else in /var/tmp.
+
+With --hip, in a system that was made before (else it is skipped, exit status 77): builds the
+program with its HIP backend by the packages there, and looks whether it starts, loads the backend
+and says that there is no AMD GPU.
 TXT
 }
 
 suite=trixie
 folder=
 fresh=no
+hip=no
 arguments=()
 while [ $# -gt 0 ]; do
   case $1 in
     --suite) suite=${2:?--suite needs a name}; shift ;;
     --folder) folder=${2:?--folder needs a path}; shift ;;
     --fresh) fresh=yes ;;
+    --hip) hip=yes ;;
     -h | --help) usage; exit 0 ;;
     *) arguments+=("$1") ;;
   esac
   shift
 done
-folder=${folder:-${XDG_CACHE_HOME:-$HOME/.cache}/strata-$suite}
+if [ -z "$folder" ]; then
+  folder=${XDG_CACHE_HOME:-$HOME/.cache}/strata-$suite
+  [ -d "$folder" ] || [ ! -d "/var/tmp/strata-$suite" ] || folder=/var/tmp/strata-$suite
+fi
+if [ "$hip" = yes ] && { [ "$(id -u)" -ne 0 ] || [ ! -f "$folder/etc/debian_version" ]; }; then
+  say "SKIP: no system of tools/check_bare_debian.sh in $folder, or not root"
+  exit 77
+fi
 [ "$(id -u)" -eq 0 ] || fail "only root can make a system in a folder"
-command -v debootstrap >/dev/null || fail "debootstrap not found" "apt-get install debootstrap"
+[ "$hip" = yes ] || command -v debootstrap >/dev/null || fail "debootstrap not found" "apt-get install debootstrap"
 
 # The first mirror of this machine's own apt sources, in either of apt's two formats.
 mirror() {
@@ -91,6 +105,24 @@ in_system() {
   unshare --mount bash -c "$inside" - "$folder" "$shared" \
     /usr/bin/env -i "${environment[@]}" bash -c 'cd /root/strata/checkout && exec "$@"' - "$@"
 }
+
+# The HIP backend by this system's own compiler.
+# shellcheck disable=SC2016
+hip_stage='
+  . tools/setup.sh
+  mapfile -t packages < <(printf "%s\n" "${STRATA_PACKAGES[@]}"; hip_packages)
+  mapfile -t missing < <(missing_packages "${packages[@]}")
+  [ ${#missing[@]} -eq 0 ] || install_packages "${packages[@]}"
+  STRATA_CONFIGURE_ARGS=(-DSTRATA_HIP=ON)
+  build_preset release strata strata_hip
+  build/release/bin/strata doctor'
+if [ "$hip" = yes ]; then
+  in_system bash -c "$hip_stage" | tee "$STRATA_LOGS/hip-$suite.out"
+  found=$(grep '^hip ' "$STRATA_LOGS/hip-$suite.out")
+  [[ $found == "hip      not usable: no AMD GPU"* ]] ||
+    fail "strata doctor on $suite says \"$found\" of HIP, not that there is no AMD GPU"
+  exit 0
+fi
 
 in_system tools/demo.sh || fail "tools/demo.sh failed on $suite"
 started=$SECONDS

@@ -10,7 +10,7 @@ STRATA_INSTALLED_SOMETHING=no
 # What the build and its tests use; the names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 STRATA_PACKAGES=(cmake ninja-build g++ pkg-config ccache mold git
   nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
-  libgtest-dev libgmock-dev)
+  libgtest-dev libgmock-dev libvulkan-dev glslc)
 
 # The CUDA toolkit as PyPI wheels, all of one release: CUDA 13.0 runs on drivers from 580 on.
 STRATA_CUDA_WHEELS=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
@@ -36,6 +36,27 @@ distribution() {
   # shellcheck source=/dev/null
   [ -r /etc/os-release ] && . /etc/os-release
   printf '%s-%s\n' "$ID" "$VERSION_ID"
+}
+
+# What the HIP backend is compiled with, one a line: Debian 12's hipcc is too old for gfx942 and
+# gfx1100, so clang takes its place. Elsewhere the backend is off, or ROCm's own packages are used.
+hip_packages() {
+  case $(distribution) in
+    debian-12) printf '%s\n' hipcc libamdhip64-dev rocm-device-libs \
+      clang-19 clang-tools-19 lld-19 llvm-19 ;;
+    debian-13) printf '%s\n' hipcc libamdhip64-dev ;;
+  esac
+}
+
+# What tests use beyond the build's packages, one a line: a Vulkan device played by the CPU with the
+# checks of how it is used, and what the HIP backend, the format check and the op tests for other
+# CPUs need; these are off or skipped where there is none.
+test_packages() {
+  printf '%s\n' mesa-vulkan-drivers vulkan-validationlayers
+  hip_packages
+  case $(distribution) in
+    debian-12 | debian-13) printf '%s\n' clang-format-19 g++-aarch64-linux-gnu qemu-user ;;
+  esac
 }
 
 # Which of the packages named are not installed, one a line.
@@ -182,7 +203,8 @@ dots() {
   done
 }
 
-# --with-cuda: an installed nvcc, else the toolkit from PyPI wheels in .cache/cuda (no root needed).
+# --with-cuda: an installed nvcc of CUDA 13, else the toolkit from PyPI wheels in .cache/cuda, which
+# needs no root.
 setup_cuda() {
   local nvcc candidate venv=$STRATA_ROOT/.cache/cuda
   nvcc=$(command -v nvcc) || nvcc=
@@ -191,6 +213,10 @@ setup_cuda() {
       nvcc=$candidate
     fi
   done
+  if [ -n "$nvcc" ] && ! "$nvcc" --version | grep -qE 'release (1[3-9]|[2-9][0-9])\.'; then
+    step "CUDA: $nvcc is older than 13.0"
+    nvcc=
+  fi
   if [ -z "$nvcc" ]; then
     install_cuda_wheels "$venv"
     nvcc=$(find "$venv/lib" -path '*/nvidia/cu13/bin/nvcc' | head -n 1)
@@ -200,8 +226,6 @@ setup_cuda() {
   version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\).*/\1/p')
   [ -n "$version" ] || fail "$nvcc does not answer --version"
   step "CUDA: nvcc $version at $nvcc"
-  compgen -G "$STRATA_ROOT/backends/cuda/*.c*" >/dev/null ||
-    say "   The CUDA backend is not in this tree yet (docs/backends.md): building for the CPU."
   STRATA_CONFIGURE_ARGS+=("-DCMAKE_CUDA_COMPILER=$nvcc")
 }
 

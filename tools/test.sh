@@ -36,11 +36,7 @@ for argument in "$@"; do
   esac
 done
 
-packages=("${STRATA_PACKAGES[@]}")
-case $(distribution) in
-  # The format check, and the op tests for other CPUs, are skipped where these are not.
-  debian-12 | debian-13) packages+=(clang-format-19 g++-aarch64-linux-gnu qemu-user) ;;
-esac
+mapfile -t packages < <(printf '%s\n' "${STRATA_PACKAGES[@]}"; test_packages)
 [ "$install" = no ] || install_packages "${packages[@]}"
 [ "$with_cuda" = no ] || setup_cuda
 
