@@ -40,9 +40,8 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) {
-  // Constants 10 to 12 are those of weights.glsl: dtype, no planes, no alignment to rely on.
-  std::uint32_t constants[13] = {kElementThreads};
-  constants[10] = static_cast<std::uint32_t>(dtype_info(op.in[0].dtype).gguf_id);
+  // Then those of weights.glsl: dtype, no planes, no alignment to rely on.
+  const std::uint32_t constants[] = {kElementThreads, dtype_info(op.in[0].dtype).gguf_id, 0, 0};
   return prepared(op, run, "dequantize rows", one_pipeline(device, "embed", constants));
 }
 
