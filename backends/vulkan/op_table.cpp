@@ -4,14 +4,6 @@
 
 namespace strata::vulkan {
 
-// Not written yet: whoever lands ops/<name>.cpp takes the line out.
-STRATA_UNSUPPORTED(linear)
-STRATA_UNSUPPORTED(linear_experts)
-STRATA_UNSUPPORTED(pack)
-STRATA_UNSUPPORTED(linear_group)
-STRATA_UNSUPPORTED(linear_gated)
-STRATA_UNSUPPORTED(linear_experts_gated)
-
 const OpTable& op_table() {
   static const OpTable table{{
 #define STRATA_OP(Type, name, inputs, inouts, outputs) name##_impl,

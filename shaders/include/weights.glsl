@@ -43,7 +43,11 @@ const uint kUnitPieces = DTYPE == F32 ? 1u : kHalfFloats ? 2u : kWideUnits ? 16u
 const uint kUnitColumns = kUnitPieces * 4u;
 const uint kUnitGroups = kUnitPieces >= 8u ? kUnitPieces / 4u : 1u;
 const uint kBlockUnits = kFloats ? 1u : kBlockColumns / kUnitColumns;
-const int kOffset = DTYPE == Q4_0 ? 8 : DTYPE == Q5_0 ? 16 : DTYPE == Q3_K ? 4 : DTYPE == Q6_K ? 32 : 0;
+const int kOffset = DTYPE == Q4_0   ? 8
+                    : DTYPE == Q5_0 ? 16
+                    : DTYPE == Q3_K ? 4
+                    : DTYPE == Q6_K ? 32
+                                    : 0;
 const bool kSignedBytes =
     DTYPE == Q8_0 || DTYPE == IQ4_NL || DTYPE == IQ4_XS || DTYPE == MXFP4;
 
@@ -134,7 +138,7 @@ uint byte_of(uvec4 bytes, uint i) {
   return (word >> ((i & 3u) * 8u)) & 0xffu;
 }
 
-// What unit_bytes() and unit_piece() need: quants (a, b), their high bits (c), and per group its
+// What group_bytes() and group_piece() need: quants (a, b), their high bits (c), and per group its
 // scale and minimum. `part` is where in its block the unit lies, as far as shifts depend on it.
 struct Unit {
   uvec4 a;
@@ -159,10 +163,8 @@ Unit load_unit(WeightRow w, uint u) {
   unit.part = 0u;
   if (kFloats)
     load_floats(w, u, unit);
-  else if (kLargeBlocks)
-    load_large(w, u, unit);
   else
-    load_small(w, u, unit);
+    load_block(w, u / kBlockUnits, u % kBlockUnits, unit);
   return unit;
 }
 
@@ -175,11 +177,10 @@ uint unit_column(uint u, uint p) {
   return u * kUnitColumns + p * 4u;
 }
 
-// The 4 weights of piece `p`.
-vec4 unit_piece(Unit unit, uint p) {
-  if (kFloats) return floats_piece(unit, p);
-  const uint g = p >> 2;
-  const uint bytes = unit_bytes(unit, p);
+// The 4 weights of piece 4 * g + i.
+vec4 group_piece(Unit unit, uint g, uint i) {
+  if (kFloats) return floats_piece(unit, i);
+  const uint bytes = group_bytes(unit, g, i);
   ivec4 q = ivec4(bytes, bytes >> 8, bytes >> 16, bytes >> 24);
   if (kSignedBytes)
     q = (q << 24) >> 24;
@@ -188,3 +189,6 @@ vec4 unit_piece(Unit unit, uint p) {
   const vec4 product = unit.scale[g] * vec4(q);
   return kHasMinimum ? product + unit.minimum[g] : product;
 }
+
+// The 4 weights of piece `p`.
+vec4 unit_piece(Unit unit, uint p) { return group_piece(unit, p >> 2, p & 3u); }

@@ -1,0 +1,102 @@
+#pragma once
+
+#include "backends/vulkan/ops/common.h"
+
+namespace strata::vulkan {
+
+/// What linear, linear_group, linear_gated and the expert matmuls share. in[0] is x, in[1] a w,
+/// out[0] the result. Weights: floats in rows, blocks in planes16 or rows. x: f32 rows, or
+/// quantized for blocks.
+
+/// Most rows of x that one work group multiplies without tiles, and so reads each weight once for.
+inline constexpr std::int64_t kGemvTokens = 8;
+
+/// A matmul to choose a shader for.
+struct MatmulShape {
+  DType dtype;  ///< of w
+  Layout w;
+  Layout x;
+  std::int64_t k;
+  std::int64_t tokens;       ///< capacity: rows of x, or tokens of experts' routes
+  bool gated = false;        ///< w[0] and w[1] are gate and up
+  std::int64_t experts = 0;  ///< 0: one matrix for all rows
+  std::int64_t routes = 0;   ///< of all experts, capacity
+};
+
+/// The specialisation constants of gemv.glsl and gemm.glsl, in their order.
+struct MatmulConstants {
+  std::uint32_t lanes = 1;
+  std::uint32_t dtype = 0;  ///< GGUF's id
+  std::uint32_t planes = 0;
+  std::uint32_t w_aligned = 0;
+  std::uint32_t gated = 0;
+  std::uint32_t x_aligned = 0;
+  std::uint32_t rows = 1;         ///< of w per work group; gated: half of them of each matrix
+  std::uint32_t tokens = 1;       ///< rows of x per work group
+  std::uint32_t parts = 1;        ///< gemv: partial sums of an output; gemm: quads of rows per lane
+  std::uint32_t token_quads = 1;  ///< gemm: quads of tokens per lane
+  std::uint32_t unroll = 1;       ///< gemv: pieces of a unit; gemm: columns
+};
+
+/// A shader and its constants, with the pipeline for operands that are dense and begin on 16 bytes.
+struct MatmulKernel {
+  VulkanDevice* device = nullptr;
+  std::string_view shader;
+  std::string_view name;
+  bool tiles = false;  ///< gemm
+  MatmulConstants constants;
+  VkPipeline pipeline{};
+  std::uint32_t out_rows() const { return constants.rows / (constants.gated + 1); }
+};
+
+/// Push constants of shaders/include/matmul_push.glsl.
+struct MatmulPush {
+  Address x;
+  std::array<Address, 3> w{};
+  std::array<Address, 3> out{};
+  std::array<Address, 3> bias{};  ///< bias[1] with n[1] == 0: the residual of out[0]
+  std::uint32_t k = 0;
+  std::uint32_t x_stride = 0;
+  std::uint32_t w_stride = 0;
+  std::uint32_t rows = 0;  ///< of x
+  std::array<std::uint32_t, 3> n{};
+  std::array<std::uint32_t, 3> out_stride{};
+};
+
+/// The same of the expert matmuls.
+struct ExpertsPush {
+  Address x;
+  std::array<Address, 2> w{};
+  Address out;
+  Address offsets;
+  Address order;
+  Address tiles;
+  std::uint32_t k = 0;
+  std::uint32_t x_stride = 0;
+  std::uint32_t w_stride = 0;
+  std::uint32_t out_stride = 0;
+  std::uint32_t n = 0;
+  std::uint32_t expert_rows = 0;
+  std::uint32_t experts = 0;
+  std::uint32_t routes = 0;
+  std::uint32_t routes_per_x = 1;
+};
+
+/// Whether `w` and an x of this description can be multiplied to f32 rows `out`.
+bool matmul_supports(const TensorDesc& x, const TensorDesc& w, const TensorDesc& out);
+
+/// The layouts that are wanted for `tokens` rows of x and weights of `dtype`.
+Layout wanted_x(const VulkanLimits& limits, DType dtype, std::int64_t tokens);
+Layout wanted_w(DType dtype);
+
+/// Throws Error{runtime} when the device refuses the pipeline.
+MatmulKernel choose_matmul(VulkanDevice& device, const MatmulShape& shape);
+
+/// The pipeline for operands at these addresses: the planned one unless they are less aligned.
+VkPipeline pipeline_for(const MatmulKernel& kernel, std::span<const Address> w, Address x,
+                        std::uint32_t w_stride, std::uint32_t x_stride, std::uint32_t k);
+
+/// One launch of the matrices in `push`; those with n == 0 are not there.
+void run_matmul(Stream& stream, const MatmulKernel& kernel, const MatmulPush& push);
+
+}  // namespace strata::vulkan
