@@ -97,9 +97,10 @@ function(strata_known_cuda_architectures nvcc out)
   set(${out} "${chosen}" PARENT_SCOPE)
 endfunction()
 
-# Warnings of kernels and of their host code are errors, as everywhere (StrataTargets.cmake).
+# Warnings of kernels and of their host code are errors, as everywhere (StrataTargets.cmake). No
+# contraction either: the same bits on every twin, and kernels say fma_of() where they want one.
 set(STRATA_CUDA_OPTIONS -Werror=all-warnings -Xcompiler=-Wall,-Wextra,-Wshadow,-Werror
-    --expt-relaxed-constexpr)
+    --expt-relaxed-constexpr --fmad=false)
 
 # The library or module `target`, whose .cu files nvcc compiles.
 function(strata_cuda_defaults target)

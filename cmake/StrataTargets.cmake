@@ -18,7 +18,9 @@ function(strata_target_defaults target)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
                         VISIBILITY_INLINES_HIDDEN ON POSITION_INDEPENDENT_CODE ON)
   target_include_directories(${target} PUBLIC ${STRATA_ROOT})
-  target_compile_options(${target} PRIVATE ${STRATA_WARNINGS} -ffp-contract=off)
+  # nvcc has flags of its own (StrataCuda.cmake).
+  target_compile_options(${target} PRIVATE
+                         "$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${STRATA_WARNINGS};-ffp-contract=off>")
 endfunction()
 
 function(strata_library name)

@@ -1,12 +1,14 @@
 #pragma once
 
 // The CUDA twin of runtime_api.h: what backends/simt needs of a vendor's runtime. Its siblings are
-// backends/hip/runtime_api.h and tests/simt_host/runtime_api.h. Nothing here throws.
+// backends/hip/runtime_api.h and tests/simt_host/runtime_api.h. Nothing here throws,
+// and what gives back says nothing: there is nothing that its callers could do.
 
 #include <cuda_runtime_api.h>
 
-#include "platform.h"
-// After platform.h, which names the namespace.
+// The same in platform.h, which is for the compiler of kernels.
+#define STRATA_SIMT cuda
+
 #include "backends/simt/properties.h"
 
 namespace strata::cuda {
@@ -28,6 +30,11 @@ std::string text(Status status);
 /// Forgets the calling thread's last error, which the next call would report again.
 inline void clear_error() { static_cast<void>(cudaGetLastError()); }
 
+/// Versions as 1000 * major + 10 * minor; of the driver 0 when there is none.
+inline Status versions(int* runtime, int* driver) {
+  const Status status = cudaRuntimeGetVersion(runtime);
+  return status == cudaSuccess ? cudaDriverGetVersion(driver) : status;
+}
 inline Status device_count(int* count) { return cudaGetDeviceCount(count); }
 inline Status use_device(int device) { return cudaSetDevice(device); }
 Status properties(int device, Properties* result);
@@ -38,18 +45,20 @@ inline Status memory_info(std::size_t* free, std::size_t* total) {
 inline Status malloc_async(void** data, std::size_t bytes, StreamHandle stream) {
   return cudaMallocAsync(data, bytes, stream);
 }
-inline Status free_async(void* data, StreamHandle stream) { return cudaFreeAsync(data, stream); }
+inline void free_async(void* data, StreamHandle stream) {
+  static_cast<void>(cudaFreeAsync(data, stream));
+}
 inline Status malloc_plain(void** data, std::size_t bytes) { return cudaMalloc(data, bytes); }
-inline Status free_plain(void* data) { return cudaFree(data); }
+inline void free_plain(void* data) { static_cast<void>(cudaFree(data)); }
 inline Status host_alloc(void** data, std::size_t bytes) {
   return cudaHostAlloc(data, bytes, cudaHostAllocPortable);
 }
-inline Status host_free(void* data) { return cudaFreeHost(data); }
+inline void host_free(void* data) { static_cast<void>(cudaFreeHost(data)); }
 inline Status host_register(void* data, std::size_t bytes) {
   return cudaHostRegister(
       data, bytes, cudaHostRegisterPortable | cudaHostRegisterMapped | cudaHostRegisterReadOnly);
 }
-inline Status host_unregister(void* data) { return cudaHostUnregister(data); }
+inline void host_unregister(void* data) { static_cast<void>(cudaHostUnregister(data)); }
 
 inline Status memcpy_async(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
   return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, stream);
@@ -61,7 +70,7 @@ inline Status memset_async(void* data, int value, std::size_t bytes, StreamHandl
 inline Status stream_create(StreamHandle* stream) {
   return cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking);
 }
-inline Status stream_destroy(StreamHandle stream) { return cudaStreamDestroy(stream); }
+inline void stream_destroy(StreamHandle stream) { static_cast<void>(cudaStreamDestroy(stream)); }
 inline Status stream_query(StreamHandle stream) { return cudaStreamQuery(stream); }
 inline Status stream_synchronize(StreamHandle stream) { return cudaStreamSynchronize(stream); }
 inline Status stream_wait(StreamHandle stream, EventHandle event) {
@@ -71,7 +80,7 @@ inline void* native(StreamHandle stream) { return stream; }
 inline Status event_create(EventHandle* event) {
   return cudaEventCreateWithFlags(event, cudaEventDisableTiming);
 }
-inline Status event_destroy(EventHandle event) { return cudaEventDestroy(event); }
+inline void event_destroy(EventHandle event) { static_cast<void>(cudaEventDestroy(event)); }
 inline Status event_record(EventHandle event, StreamHandle stream) {
   return cudaEventRecord(event, stream);
 }
@@ -88,7 +97,7 @@ Status end_capture(StreamHandle stream, GraphHandle* graph);
 inline Status graph_launch(GraphHandle graph, StreamHandle stream) {
   return cudaGraphLaunch(graph, stream);
 }
-inline Status graph_destroy(GraphHandle graph) { return cudaGraphExecDestroy(graph); }
+inline void graph_destroy(GraphHandle graph) { static_cast<void>(cudaGraphExecDestroy(graph)); }
 
 Status launch(StreamHandle stream, const void* kernel, const LaunchShape& shape, void** arguments);
 

@@ -131,7 +131,7 @@ STRATA_DEVICE float round_of(float x) { return rintf(x); }
 STRATA_DEVICE float abs_of(float x) { return fabsf(x); }
 STRATA_DEVICE std::uint32_t bits_of(float x) { return __float_as_uint(x); }
 STRATA_DEVICE float float_of(std::uint32_t bits) { return __uint_as_float(bits); }
-STRATA_DEVICE int bit_count(std::uint64_t bits) { return __popcll(bits); }
+STRATA_DEVICE int bit_count(std::uint64_t bits) { return static_cast<int>(__popcll(bits)); }
 
 #if defined(__HIP_PLATFORM_NVIDIA__) || defined(__HIP_PLATFORM_NVCC__)
 STRATA_DEVICE float half_to_float(std::uint16_t half) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "backends/simt/ops/impls.h"
+#include "backends/simt/probe.h"
 #include "backends/simt/simt_stream.h"
 #include "runtime/core/error.h"
 #include "runtime/core/host_memory.h"
@@ -22,6 +23,18 @@ Error out_of_memory(const SimtDevice& device, std::size_t bytes, const char* wha
 
 }  // namespace
 
+DeviceInfo device_info(int index, const Properties& found) {
+  DeviceInfo info;
+  info.id = {kBackend, index};
+  info.name = found.name;
+  info.arch = found.arch;
+  info.memory_bytes = found.memory_bytes;
+  info.unified = found.unified;
+  info.lanes = found.lanes;
+  info.compute_units = found.compute_units;
+  return info;
+}
+
 SimtDevice::SimtDevice(int index) {
   info_.id = {kBackend, index};
   Properties found;
@@ -33,16 +46,26 @@ SimtDevice::SimtDevice(int index) {
     throw Error(ErrorCode::device_missing, to_string(info_.id), api::text(status),
                 "`strata doctor` says what each backend needs");
   }
-  info_.name = found.name;
-  info_.arch = found.arch;
-  info_.memory_bytes = found.memory_bytes;
-  info_.unified = found.unified;
-  info_.lanes = found.lanes;
-  info_.compute_units = found.compute_units;
+  info_ = device_info(index, found);
   limits_ = {found.lanes, found.shared_bytes, found.compute_units, found.has_bf16_tiles,
              found.can_overlap};
   has_pools_ = found.has_memory_pools;
   can_register_ = found.can_register;
+  check_code();
+}
+
+// A build for some architectures only must say so here and not at the first op.
+void SimtDevice::check_code() {
+  try {
+    SimtStream stream(*this, StreamRole::compute);
+    probe(stream);
+    stream.synchronize();
+  } catch (const Error& error) {
+    api::stream_destroy(pool_stream_);
+    throw Error(ErrorCode::device_missing, to_string(info_.id),
+                fmt::format("{} ({}) runs no kernel: {}", info_.name, info_.arch, error.detail()),
+                "this build may have code for other GPUs only: see docs/building.md");
+  }
 }
 
 SimtDevice::~SimtDevice() {
@@ -50,7 +73,7 @@ SimtDevice::~SimtDevice() {
   api::stream_destroy(pool_stream_);
 }
 
-void SimtDevice::activate() const { api::use_device(info_.id.index); }
+void SimtDevice::activate() const { static_cast<void>(api::use_device(info_.id.index)); }
 
 void SimtDevice::check(api::Status status, const char* what) const {
   if (status == api::kSuccess) return;

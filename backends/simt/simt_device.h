@@ -43,6 +43,7 @@ class SimtDevice final : public Device {
   void check(api::Status status, const char* what) const;
 
  private:
+  void check_code();
   Buffer allocate_device(std::size_t bytes);
   static void release_device(void* owner, std::byte* data, std::size_t bytes);
   static void release_pinned(void* owner, std::byte* data, std::size_t bytes);
@@ -54,6 +55,9 @@ class SimtDevice final : public Device {
   api::StreamHandle pool_stream_{};  // what orders allocations
   std::atomic<std::uint64_t> allocated_{0};
 };
+
+/// What `found` says of device `index`.
+DeviceInfo device_info(int index, const Properties& found);
 
 inline SimtDevice& simt_device(Device& device) { return static_cast<SimtDevice&>(device); }
 

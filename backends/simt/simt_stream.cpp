@@ -82,7 +82,7 @@ SimtStream::~SimtStream() {
     api::GraphHandle graph{};
     if (api::end_capture(handle_, &graph) == api::kSuccess) api::graph_destroy(graph);
   }
-  api::stream_synchronize(handle_);  // host tasks have our address
+  static_cast<void>(api::stream_synchronize(handle_));  // host tasks have our address
   for (const api::EventHandle handle : events_) api::event_destroy(handle);
   api::stream_destroy(handle_);
   api::clear_error();

@@ -47,7 +47,7 @@ struct OpImpl {
 };
 
 /// The visible line of a backend that lacks a fused op: its slot in the table stays empty.
-#define STRATA_UNSUPPORTED(name) const ::strata::OpImpl name##_impl{nullptr, nullptr};
+#define STRATA_UNSUPPORTED(name) const OpImpl name##_impl{nullptr, nullptr};
 
 /// One OpImpl per OpKind; `supports` null = the backend lacks the op.
 struct OpTable {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/simt_host/platform.h"
 #include "tests/simt_host/simt_host.h"
 
 namespace strata::simt_host {
@@ -114,7 +115,7 @@ Status malloc_async(void** data, std::size_t bytes, StreamHandle) {
   return malloc_plain(data, bytes);
 }
 
-Status free_async(void* data, StreamHandle) { return free_plain(data); }
+void free_async(void* data, StreamHandle) { free_plain(data); }
 
 Status malloc_plain(void** data, std::size_t bytes) {
   *data = nullptr;
@@ -122,20 +123,14 @@ Status malloc_plain(void** data, std::size_t bytes) {
   return allocate(data, bytes);
 }
 
-Status free_plain(void* data) {
-  std::free(data);
-  return kSuccess;
-}
+void free_plain(void* data) { std::free(data); }
 
 Status host_alloc(void** data, std::size_t bytes) { return allocate(data, bytes); }
 
-Status host_free(void* data) {
-  std::free(data);
-  return kSuccess;
-}
+void host_free(void* data) { std::free(data); }
 
 Status host_register(void*, std::size_t) { return kSuccess; }
-Status host_unregister(void*) { return kSuccess; }
+void host_unregister(void*) {}
 
 Status memcpy_async(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
   return submit(stream, [=] { std::memcpy(to, from, bytes); });
@@ -150,10 +145,7 @@ Status stream_create(StreamHandle* stream) {
   return kSuccess;
 }
 
-Status stream_destroy(StreamHandle stream) {
-  delete stream;
-  return kSuccess;
-}
+void stream_destroy(StreamHandle stream) { delete stream; }
 
 Status stream_query(StreamHandle stream) {
   return stream->failed ? Status::launch_failure : kSuccess;
@@ -168,10 +160,7 @@ Status event_create(EventHandle* event) {
   return kSuccess;
 }
 
-Status event_destroy(EventHandle event) {
-  delete event;
-  return kSuccess;
-}
+void event_destroy(EventHandle event) { delete event; }
 
 Status event_record(EventHandle event, StreamHandle stream) {
   event->stream = stream;
@@ -204,10 +193,7 @@ Status graph_launch(GraphHandle graph, StreamHandle stream) {
   return kSuccess;
 }
 
-Status graph_destroy(GraphHandle graph) {
-  delete graph;
-  return kSuccess;
-}
+void graph_destroy(GraphHandle graph) { delete graph; }
 
 Status launch(StreamHandle stream, const void* kernel, const LaunchShape& shape, void**) {
   const auto& host = *static_cast<const HostKernel*>(kernel);

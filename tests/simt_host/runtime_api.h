@@ -3,8 +3,9 @@
 // The twin of runtime_api.h that runs on the CPU: memory is the heap, work runs when it is
 // enqueued, a graph is a list of closures. Faults are asked for in machine.h.
 
-#include "tests/simt_host/platform.h"
-// After platform.h, which names the namespace.
+// The same in platform.h, which is for the compiler of kernels.
+#define STRATA_SIMT simt_host
+
 #include "backends/simt/properties.h"
 
 namespace strata::simt_host {
@@ -34,25 +35,25 @@ Status properties(int device, Properties* result);
 Status memory_info(std::size_t* free, std::size_t* total);
 
 Status malloc_async(void** data, std::size_t bytes, StreamHandle stream);
-Status free_async(void* data, StreamHandle stream);
+void free_async(void* data, StreamHandle stream);
 Status malloc_plain(void** data, std::size_t bytes);
-Status free_plain(void* data);
+void free_plain(void* data);
 Status host_alloc(void** data, std::size_t bytes);
-Status host_free(void* data);
+void host_free(void* data);
 Status host_register(void* data, std::size_t bytes);
-Status host_unregister(void* data);
+void host_unregister(void* data);
 
 Status memcpy_async(void* to, const void* from, std::size_t bytes, StreamHandle stream);
 Status memset_async(void* data, int value, std::size_t bytes, StreamHandle stream);
 
 Status stream_create(StreamHandle* stream);
-Status stream_destroy(StreamHandle stream);
+void stream_destroy(StreamHandle stream);
 Status stream_query(StreamHandle stream);
 Status stream_synchronize(StreamHandle stream);
 Status stream_wait(StreamHandle stream, EventHandle event);
 inline void* native(StreamHandle stream) { return stream; }
 Status event_create(EventHandle* event);
-Status event_destroy(EventHandle event);
+void event_destroy(EventHandle event);
 Status event_record(EventHandle event, StreamHandle stream);
 Status event_query(EventHandle event);
 Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context);
@@ -60,7 +61,7 @@ Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context);
 Status begin_capture(StreamHandle stream);
 Status end_capture(StreamHandle stream, GraphHandle* graph);
 Status graph_launch(GraphHandle graph, StreamHandle stream);
-Status graph_destroy(GraphHandle graph);
+void graph_destroy(GraphHandle graph);
 
 /// `kernel` is a HostKernel. Throws what its threads throw.
 Status launch(StreamHandle stream, const void* kernel, const LaunchShape& shape, void** arguments);

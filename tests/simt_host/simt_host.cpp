@@ -29,7 +29,11 @@ std::unique_ptr<Device> open_simt_host(int lanes, unsigned seed) {
     machine.lanes = lanes;
     machine.seed = seed;
   }
-  return std::make_unique<SimtDevice>(index);
+  std::unique_ptr<Device> device = std::make_unique<SimtDevice>(index);
+  Machine& machine = machine_of(*device);
+  machine.launches = 0;  // opening it does not count
+  machine.allocations = 0;
+  return device;
 }
 
 Machine* find_machine(int index) {

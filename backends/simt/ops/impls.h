@@ -1,9 +1,18 @@
 #pragma once
 
-#include "platform.h"
 #include "runtime/ops/op_impl.h"
+#include "runtime_api.h"
 
 namespace strata::STRATA_SIMT {
+
+/// The same with a constructor that is not constexpr: of a constant, clang would make a copy for
+/// the GPU, where the host's functions are missing.
+struct OpImpl : strata::OpImpl {
+  OpImpl(decltype(strata::OpImpl::supports) can, decltype(strata::OpImpl::prepare) make) {
+    supports = can;
+    prepare = make;
+  }
+};
 
 // This backend's implementation of every op, each defined in the file named after it.
 #define STRATA_OP(Type, name, inputs, inouts, outputs) extern const OpImpl name##_impl;
