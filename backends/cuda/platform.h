@@ -12,6 +12,8 @@
 #define STRATA_SIMT cuda
 #define STRATA_KERNEL __global__
 #define STRATA_BOUNDS(threads) __launch_bounds__(threads)
+// Registers as for `blocks` blocks on a multiprocessor: more than the compiler takes on its own.
+#define STRATA_BOUNDS_BLOCKS(threads, blocks) __launch_bounds__(threads, blocks)
 #define STRATA_DEVICE __device__ __forceinline__
 #define STRATA_BOTH __host__ __device__ __forceinline__
 #define STRATA_UNROLL _Pragma("unroll")

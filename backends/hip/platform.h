@@ -13,6 +13,7 @@
 #define STRATA_SIMT hip
 #define STRATA_KERNEL __global__
 #define STRATA_BOUNDS(threads) __launch_bounds__(threads)
+#define STRATA_BOUNDS_BLOCKS(threads, blocks) __launch_bounds__(threads)
 #define STRATA_DEVICE __device__ inline __attribute__((always_inline))
 #define STRATA_BOTH __host__ __device__ inline __attribute__((always_inline))
 #define STRATA_UNROLL _Pragma("unroll")

@@ -4,12 +4,6 @@ namespace strata::STRATA_SIMT {
 
 // What is not written yet.
 STRATA_UNSUPPORTED(embed)
-STRATA_UNSUPPORTED(linear)
-STRATA_UNSUPPORTED(linear_experts)
-STRATA_UNSUPPORTED(pack)
-STRATA_UNSUPPORTED(linear_group)
-STRATA_UNSUPPORTED(linear_gated)
-STRATA_UNSUPPORTED(linear_experts_gated)
 
 const OpTable& op_table() {
   static const OpTable table{{

@@ -13,6 +13,7 @@
 #define STRATA_SIMT simt_host
 #define STRATA_KERNEL
 #define STRATA_BOUNDS(threads)
+#define STRATA_BOUNDS_BLOCKS(threads, blocks)
 #define STRATA_DEVICE inline
 #define STRATA_BOTH inline
 #define STRATA_UNROLL

@@ -1,0 +1,165 @@
+#pragma once
+
+#include "backends/simt/common.h"
+#include "backends/simt/matmul/job.h"
+#include "backends/simt/weights.h"
+
+// Few rows of x times a matrix: every weight is read once, for all of them, and nothing waits for
+// anything but memory. A warp has kRows rows of w (of gated pairs, half of them of each matrix) and
+// all columns, or with K cut into slices, as many warps of the block have each a slice; a lane has
+// every lane_count()-th unit of the columns.
+//
+// Math says what a unit is and how it is multiplied: int8_math.h, float_math.h.
+//   units(k)                                   units of a row
+//   step<kRows, kTokens>(job, places, x, n, unit, sums)
+//                                              sums[r * kTokens + t] += row r . row x[t], t < n
+// The result of a row of x does not depend on the others, nor on kRows and kTokens, nor on n: only
+// on K and the lane count.
+namespace strata::STRATA_SIMT {
+
+/// Bytes of shared memory of a launch.
+inline unsigned gemv_shared_bytes(int rows, int tokens) {
+  constexpr unsigned kMostWarps = kBlockThreads / 32;
+  return kMostWarps * static_cast<unsigned>(rows * tokens) * 4;
+}
+
+/// Warps that share the columns of a row: those that leave each lane about `units_per_lane` units.
+STRATA_BOTH int gemv_slices(int units, int lanes, int warps, int units_per_lane) {
+  int slices = 1;
+  while (slices * 2 <= warps && slices * 2 * lanes * units_per_lane <= units) slices *= 2;
+  return slices;
+}
+
+/// Sums each of the values over all lanes; lane i < kValues gets that of value value_of_lane(i).
+/// The lanes exchange halves of what they have, so that it takes little more than kValues
+/// exchanges; the order of additions is the same for all values.
+template <int kValues, int kCount = kValues / 2>
+STRATA_DEVICE float sum_over_lanes(float (&values)[kValues]) {
+  if constexpr (kCount > 0) {
+    constexpr int kMask = kValues / 2 / kCount;
+    const bool upper = (lane() & kMask) != 0;
+    STRATA_UNROLL
+    for (int i = 0; i < kCount; ++i) {
+      const float keep = upper ? values[i + kCount] : values[i];
+      const float give = upper ? values[i] : values[i + kCount];
+      values[i] = keep + shuffle_xor(give, kMask);
+    }
+    return sum_over_lanes<kValues, kCount / 2>(values);
+  } else {
+    for (int mask = kValues; mask < lane_count(); mask *= 2)
+      values[0] += shuffle_xor(values[0], mask);
+    return values[0];
+  }
+}
+template <int kValues>
+STRATA_DEVICE int value_of_lane(int lane) {
+  int value = 0;
+  STRATA_UNROLL
+  for (int bit = 1, count = kValues / 2; count > 0; bit *= 2, count /= 2)
+    if ((lane & bit) != 0) value += count;
+  return value;
+}
+
+/// The rows of x that this block multiplies; none when another block has them.
+template <int kTokens>
+STRATA_DEVICE TokenRange gemv_tokens(const MatmulJob& job) {
+  if (job.routes.offsets == nullptr) {
+    const int first = block_y() * kTokens;
+    return {first, min_of(kTokens, job.rows - first), 0};
+  }
+  const int place = block_y();
+  const int expert = expert_at(job.routes, place);
+  const int begin = job.routes.offsets[expert];
+  const int end = job.routes.offsets[expert + 1];
+  if ((place - begin) % kTokens != 0) return {place, 0, expert};
+  return {place, min_of(kTokens, end - place), expert};
+}
+
+/// Where a warp's rows of w are: in planes all in one panel.
+template <int kRows>
+struct GemvRows {
+  const std::byte* base;     ///< the panel or row of the first
+  const std::byte* up_base;  ///< the same of w_up
+  std::int64_t stride;       ///< bytes from row to row; 0 in planes
+  unsigned blocks;
+  unsigned first;  ///< row in the panel
+  unsigned last;   ///< added to `first` at most, so that no row beyond the matrix is read
+  bool gated;
+
+  STRATA_DEVICE RowPlace operator[](int r) const {
+    const bool up = gated && r >= kRows / 2;
+    const unsigned row = min_of(static_cast<unsigned>(up ? r - kRows / 2 : r), last);
+    return {(up ? up_base : base) + static_cast<std::int64_t>(row) * stride, blocks,
+            (first + row) * blocks * (stride == 0 ? 1 : 0)};
+  }
+};
+
+template <int kRows>
+STRATA_DEVICE GemvRows<kRows> gemv_rows(const MatmulJob& job, const MatmulMatrix& m, int row,
+                                        int expert, unsigned blocks) {
+  std::int64_t at = expert * job.routes.expert_bytes;
+  const auto left = static_cast<unsigned>(m.n - 1 - row);
+  constexpr auto kPanel = static_cast<int>(kPanelRows);
+  at += (job.planes ? row / kPanel : row) * m.w_stride;
+  const std::byte* up = job.gated ? m.w_up : m.w;
+  return {m.w + at,
+          up + at,
+          job.planes ? 0 : m.w_stride,
+          blocks,
+          job.planes ? static_cast<unsigned>(row % kPanel) : 0,
+          left,
+          job.gated};
+}
+
+/// Blocks (all rows of the matrices, tiles of kTokens rows of x or routes). Shared: kRows * kTokens
+/// floats per warp.
+template <class Math, int kRows, int kTokens>
+STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kBlockThreads, 2) void gemv(MatmulJob job) {
+  wait_for_previous();
+  let_next_start();
+  constexpr int kValues = kRows * kTokens;
+  const TokenRange range = gemv_tokens<kTokens>(job);
+  if (range.count <= 0) return;
+  const MatmulMatrix m = matrix_of_block(job);
+  const int units = Math::units(job.k);
+  const int warps = threads_x() / lane_count();
+  const int slices = gemv_slices(units, lane_count(), warps, Math::kUnitsPerLane);
+  const int slice = warp() % slices;
+  const int rows = job.gated ? kRows / 2 : kRows;
+  const int group = (block_x() - m.first_block) * (warps / slices) + warp() / slices;
+  const bool idle = group * rows >= m.n;
+  const int row = idle ? 0 : group * rows;
+
+  const GemvRows<kRows> places = gemv_rows<kRows>(job, m, row, range.expert, Math::blocks(job.k));
+  const std::byte* x[kTokens];
+  STRATA_UNROLL
+  for (int t = 0; t < kTokens; ++t) {
+    const int out = out_row(job.routes, range, min_of(t, range.count - 1));
+    x[t] = job.x + x_row(job.routes, out) * job.x_stride;
+  }
+  float sums[kValues] = {};
+  for (int unit = slice * lane_count() + lane(); unit < units; unit += slices * lane_count())
+    Math::template step<kRows, kTokens>(job, places, x, range.count, unit, sums);
+
+  float value = sum_over_lanes<kValues>(sums);
+  if (slices > 1) {
+    auto* shared = dynamic_shared<float>();
+    if (lane() < kValues) shared[warp() * kValues + lane()] = value;
+    sync_block();
+    if (slice != 0) return;
+    for (int s = 1; s < slices; ++s)
+      if (lane() < kValues) value += shared[(warp() + s) * kValues + lane()];
+  }
+  const int index = value_of_lane<kValues>(lane());
+  const int t = index % kTokens;
+  int r = index / kTokens;
+  if (job.gated) {
+    const float up = shuffle_xor(value, 1);  // half of the values further on
+    if (r >= kRows / 2) return;
+    value = gate_of(value, up);
+  }
+  if (idle || lane() >= kValues || t >= range.count || row + r >= m.n) return;
+  write_result(m, out_row(job.routes, range, t), row + r, value);
+}
+
+}  // namespace strata::STRATA_SIMT

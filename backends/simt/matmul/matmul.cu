@@ -1,0 +1,152 @@
+#include "backends/simt/matmul/launches.h"
+#include "backends/simt/matmul/matmul.h"
+
+namespace strata::STRATA_SIMT {
+namespace {
+
+// Grids have fewer blocks than this in y, where tiles of rows of x are.
+constexpr std::int64_t kMostTiles = 65535;
+constexpr std::int64_t kMostRows = std::int64_t{1} << 30;
+
+struct MatmulState {
+  int lanes;
+};
+
+bool is_weight(DType dtype) { return dtype != DType::I8 && dtype != DType::I32; }
+
+bool aligned16(const void* data, std::int64_t stride) {
+  return reinterpret_cast<std::uintptr_t>(data) % 16 == 0 && stride % 16 == 0;
+}
+
+std::string_view kernel_name(const OpDesc& op) {
+  const DType type = op.in[1].dtype;
+  if (op.in[0].layout == Layout::quantized)
+    return op.in[1].layout == Layout::planes16 ? "int8 gemv" : "int8 gemv of file rows";
+  if (op.in[0].layout == Layout::rounded) return "bf16 tiles";
+  return !is_quantized(type) && matmul_tokens(op) <= kFewTokens ? "f32 gemv" : "f32 tiles";
+}
+
+// What experts, of which a step has several per token, take of the grid at most.
+std::int64_t most_rows_of_grid(const OpDesc& op) {
+  return op.out.empty() || op.out[0].shape.rank == 0 ? 0 : op.out[0].shape.rows();
+}
+
+}  // namespace
+
+std::int64_t matmul_tokens(const OpDesc& op) {
+  const std::int64_t rows = op.in[0].shape.rows();
+  if (const auto* experts = std::get_if<LinearExperts>(&op.attributes))
+    return experts->shared_input ? rows : rows / experts->used;
+  if (const auto* experts = std::get_if<LinearExpertsGated>(&op.attributes))
+    return experts->shared_input ? rows : rows / experts->used;
+  return rows;
+}
+
+bool matmul_supports(const OpDesc& op, const TensorDesc& w, const TensorDesc& out) {
+  const TensorDesc& x = op.in[0];
+  if (!is_f32_rows(out) || !is_weight(w.dtype) || x.dtype != activation_dtype(x.layout))
+    return false;
+  if (w.layout != Layout::rows && (w.layout != Layout::planes16 || !is_quantized(w.dtype)))
+    return false;
+  if (w.shape.columns() >= kMostRows || w.shape.rows() >= kMostRows) return false;
+  switch (x.layout) {
+    case Layout::rows:
+      return most_rows_of_grid(op) < kMostRows;
+    case Layout::quantized:  // a route each, for experts
+      return is_quantized(w.dtype) && most_rows_of_grid(op) <= kMostTiles;
+    case Layout::rounded:
+      return w.dtype != DType::F32;
+    default:
+      return false;
+  }
+}
+
+Layout wanted_activation(DType weight, std::int64_t tokens) {
+  if (weight == DType::F32) return Layout::rows;
+  if (tokens > kFewTokens) return Layout::rounded;
+  return is_quantized(weight) ? Layout::quantized : Layout::rows;
+}
+
+PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run) {
+  auto state = std::make_shared<MatmulState>();
+  state->lanes = simt_device(device).limits().lanes;
+  PreparedOp result = prepared(op, run, kernel_name(op), 0, std::move(state));
+  const std::int64_t tokens = matmul_tokens(op);
+  result.wanted[0] = wanted_activation(op.in[1].dtype, tokens);
+  for (const MatmulWeight& matrix : matmul_weights(op.kind())) {
+    const TensorDesc& w = op.in[static_cast<std::size_t>(matrix.weight)];
+    if (w.shape.rank == 0) continue;
+    if (wanted_activation(w.dtype, tokens) != result.wanted[0]) result.wanted[0] = Layout::rows;
+    if (is_quantized(w.dtype))
+      result.wanted[static_cast<std::size_t>(matrix.weight)] = Layout::planes16;
+  }
+  return result;
+}
+
+MatmulJob matmul_job(const PreparedOp& op, const TensorView& x) {
+  MatmulJob job{};
+  job.x = x.data;
+  job.x_stride = x.row_stride;
+  job.rows = static_cast<int>(x.rows());
+  job.tokens = static_cast<int>(matmul_tokens(op.desc));
+  job.k = static_cast<int>(x.columns());
+  job.routes.routes_per_x = 1;
+  job.aligned = aligned16(x.data, x.row_stride) && x.columns() % 8 == 0;
+  return job;
+}
+
+void add_matrix(MatmulJob& job, const TensorView& w, const TensorView& out, const TensorView& bias,
+                const TensorView& residual) {
+  MatmulMatrix* m = job.matrices;
+  while (m->n != 0) ++m;
+  const bool experts = w.shape.rank == 3;
+  job.type = w.dtype;
+  job.planes = w.layout == Layout::planes16;
+  m->w = w.data;
+  m->w_stride = job.planes ? kPanelRows * w.row_stride : w.row_stride;
+  m->n = static_cast<int>(experts ? w.shape[1] : w.rows());
+  m->out = out.data;
+  m->out_stride = out.row_stride;
+  m->bias = bias.as<const float>();
+  m->residual = residual.data;
+  m->residual_stride = residual.row_stride;
+  if (!job.planes && !aligned16(w.data, w.row_stride)) job.aligned = false;
+  if (!experts) return;
+  const std::int64_t n = job.planes ? groups(m->n, kPanelRows) * kPanelRows : m->n;
+  job.routes.expert_bytes = n * w.row_stride;
+}
+
+void add_gated(MatmulJob& job, const TensorView& gate, const TensorView& up,
+               const TensorView& out) {
+  add_matrix(job, gate, out);
+  job.gated = true;
+  job.matrices[0].w_up = up.data;
+  if (!job.planes && !aligned16(up.data, up.row_stride)) job.aligned = false;
+}
+
+void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& order,
+                std::int32_t used, bool shared_input) {
+  job.routes.offsets = offsets.as<const int>();
+  job.routes.order = order.as<const int>();
+  job.routes.experts = static_cast<int>(offsets.shape.elements()) - 1;
+  job.routes.routes_per_x = shared_input ? used : 1;
+  if (shared_input) job.rows *= used;
+}
+
+void run_job(Stream& stream, const PreparedOp& op, MatmulJob job) {
+  if (job.rows == 0 || job.matrices[0].n == 0) return;
+  const int lanes = static_cast<const MatmulState*>(op.state.get())->lanes;
+  switch (op.desc.in[0].layout) {
+    case Layout::quantized:
+      return launch_gemv_int8(stream, job, lanes);
+    case Layout::rounded:
+      return launch_gemm_bf16(stream, job, lanes);
+    default:
+      break;
+  }
+  if (!is_quantized(job.type) && job.tokens <= kFewTokens)
+    return launch_gemv_float(stream, job, lanes);
+  launch_gemm_f32(stream, job);
+}
+
+}  // namespace strata::STRATA_SIMT
