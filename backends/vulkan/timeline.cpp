@@ -50,6 +50,11 @@ void Timeline::wait(std::uint64_t ticket) const noexcept {
   info.pSemaphores = &semaphore_;
   info.pValues = &ticket;
   if (ticket == 0) return;
+  // What the worker still has is awaited here: drivers are asked only for what is under way.
+  if (!submitted(ticket)) {
+    std::unique_lock lock(mutex_);
+    passed_.wait(lock, [&] { return submitted(ticket); });
+  }
   const VkResult result = context_.functions().vkWaitSemaphores(context_.handle(), &info, kForever);
   if (result == VK_SUCCESS) return;
   const std::lock_guard lock(mutex_);
@@ -74,10 +79,12 @@ bool Timeline::can_submit_now(std::span<const Dependency> after) const {
 std::uint64_t Timeline::submit(std::span<const VkCommandBuffer> commands,
                                std::span<const Dependency> after) {
   const std::uint64_t ticket = ++last_;
-  if (can_submit_now(after))
+  if (can_submit_now(after)) {
     to_queue(commands, after, ticket);
-  else
+    submitted_.store(ticket);
+  } else {
     enqueue({{commands.begin(), commands.end()}, {after.begin(), after.end()}, {}, ticket});
+  }
   return ticket;
 }
 
@@ -124,7 +131,6 @@ void Timeline::to_queue(std::span<const VkCommandBuffer> commands,
       fail(std::current_exception(), ticket);
     }
   }
-  submitted_.store(ticket);
 }
 
 void Timeline::enqueue(Job job) {
@@ -144,8 +150,10 @@ void Timeline::work() {
     jobs_.pop_front();
     lock.unlock();
     run(job);
-    jobs_left_.fetch_sub(1);
     lock.lock();
+    submitted_.store(job.ticket);
+    jobs_left_.fetch_sub(1);
+    passed_.notify_all();
   }
 }
 
@@ -173,7 +181,6 @@ void Timeline::run(const Job& job) {
     if (error_ == nullptr) error_ = std::current_exception();
   }
   signal(job.ticket);
-  submitted_.store(job.ticket);
 }
 
 // Whoever waits for the ticket of work that failed goes on; the error is synchronize()'s.

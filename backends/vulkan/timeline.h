@@ -83,7 +83,8 @@ class Timeline {
   std::vector<VkPipelineStageFlags> wait_stages_;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;            ///< a job, or the end
+  mutable std::condition_variable passed_;  ///< submitted_ has grown by a job
   std::deque<Job> jobs_;
   bool stop_ = false;
   mutable std::exception_ptr error_;

@@ -130,6 +130,7 @@ TEST_F(VulkanMemory, ManyAllocationsAreFoundByTheirAddress) {
     buffers.push_back(i % 3 == 0 ? pinned_bytes(256 + i) : device_bytes(256 + i));
     stream->fill(span(buffers.back()), static_cast<std::byte>(i));
   }
+  stream->synchronize();
   for (std::size_t i = 0; i < buffers.size(); i += 7) buffers[i] = Buffer();
   for (std::size_t i = 0; i < buffers.size(); ++i) {
     if (buffers[i].data() == nullptr) continue;

@@ -18,6 +18,8 @@ struct Shared {
 Shared& shared() {
   static Shared made = [] {
     Shared shared;
+    // Mesa's own cache would look for the folder of a test that is over.
+    setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
     InstanceOptions options;
     options.validation = true;
     try {
