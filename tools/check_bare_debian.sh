@@ -117,6 +117,7 @@ hip_stage='
   build_preset release strata strata_hip
   build/release/bin/strata doctor'
 if [ "$hip" = yes ]; then
+  mkdir -p "$STRATA_LOGS"
   in_system bash -c "$hip_stage" | tee "$STRATA_LOGS/hip-$suite.out"
   found=$(grep '^hip ' "$STRATA_LOGS/hip-$suite.out")
   [[ $found == "hip      not usable: no AMD GPU"* ]] ||
