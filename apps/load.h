@@ -3,9 +3,8 @@
 #include <memory>
 
 #include "apps/cli/arguments.h"
-#include "apps/cli/placement.h"
 #include "apps/console.h"
-#include "runtime/core/device.h"
+#include "apps/devices.h"
 #include "runtime/engine/runner.h"
 
 namespace strata::apps {
@@ -13,23 +12,21 @@ namespace strata::apps {
 /// Opens the model that -m or the first positional names. Throws Error{usage} when neither does.
 std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments);
 
-/// The devices that --device, -ngl and --main-gpu choose (placement.h).
-cli::Placement asked_placement(const cli::Arguments& arguments);
-
-/// Opens the device that they choose, with `threads` threads where it is the CPU (0: all usable
-/// CPUs). Throws Error{usage} or Error{device_missing}, also where they choose several.
-std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads);
-
-/// Throws Error{usage} where -ngl puts only some of a model's layers on a GPU.
-void refuse_split_layers(const cli::Arguments& arguments, std::int64_t layers);
-
 /// A model opened, checked and planned, with nothing loaded yet.
 struct PlannedModel {
-  std::unique_ptr<Device> device;
+  ChosenDevices chosen;
   std::shared_ptr<const Model> model;
   RunnerOptions options;  ///< the context is resolved
-  MemoryPlan memory;
+  PlacedModel placed;
+  MemoryPlan memory;             ///< of all parts together
   bool context_was_cut = false;  ///< the trained context did not fit, and none was asked for
+
+  /// The device that makes the logits: the only one, or the last of several.
+  Device& device() const { return *placed.placement.back().device; }
+  /// Bytes that a part is short of on its device; 0: it fits.
+  std::uint64_t missing(std::size_t part) const {
+    return placed.memory[part].missing(placed.placement[part].device->memory().free);
+  }
 };
 
 /// What the caller needs of the context where the user does not say.

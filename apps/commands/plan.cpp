@@ -54,7 +54,7 @@ struct Prediction {
 
 Prediction predict(const PlannedModel& planned, const Parts& parts) {
   Prediction p;
-  p.bandwidth = measure_ceilings(*planned.device).read_bytes_per_second;
+  p.bandwidth = measure_ceilings(planned.device()).read_bytes_per_second;
   const double kv = static_cast<double>(KvCache::bytes_per_token(planned.model->config(),
                                                                  planned.options.programs.kv)) *
                     static_cast<double>(planned.options.context);
@@ -63,14 +63,28 @@ Prediction predict(const PlannedModel& planned, const Parts& parts) {
   return p;
 }
 
-// What run would be short of.
-std::uint64_t missing_bytes(const PlannedModel& planned) {
-  return planned.memory.missing(planned.device->memory().free);
+// One row per part: what is where, and what run would be short of.
+Json devices_json(const PlannedModel& planned, const Prediction& p) {
+  Json devices = Json::array();
+  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i) {
+    const PlacedPart& part = planned.placed.placement[i];
+    const MemoryUse use = part.device->memory();
+    Json row = {{"id", to_string(part.device->info().id)},
+                {"name", part.device->info().name},
+                {"total_bytes", use.total},
+                {"free_bytes", use.free},
+                {"need_bytes", planned.placed.memory[i].total()},
+                {"short_bytes", planned.missing(i)},
+                {"layers", Json::array()}};
+    if (part.layers > 0) row["layers"] = {part.first_layer, part.first_layer + part.layers - 1};
+    if (part.device == &planned.device()) row["read_bytes_per_second"] = p.bandwidth;
+    devices.push_back(std::move(row));
+  }
+  return devices;
 }
 
 Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
   const ModelConfig& config = planned.model->config();
-  const MemoryUse use = planned.device->memory();
   return {{"model",
            {{"path", planned.model->file().path().string()},
             {"architecture", config.architecture},
@@ -87,15 +101,7 @@ Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& 
             {"compute", planned.memory.compute},
             {"weights_mapped", planned.memory.weights_mapped},
             {"weights_packed", planned.memory.weights_packed}}},
-          {"devices",
-           {{{"id", to_string(planned.device->info().id)},
-             {"name", planned.device->info().name},
-             {"total_bytes", use.total},
-             {"free_bytes", use.free},
-             {"need_bytes", planned.memory.total()},
-             {"short_bytes", missing_bytes(planned)},
-             {"layers", {0, config.layers - 1}},
-             {"read_bytes_per_second", p.bandwidth}}}},
+          {"devices", devices_json(planned, p)},
           {"prediction",
            {{"bytes_per_token", parts.read_per_token},
             {"decode_tokens_per_second", p.empty},
@@ -108,14 +114,19 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
   const auto row = [&](std::string_view part, std::uint64_t bytes, std::string_view where) {
     text += fmt::format("{:<12} {:>12}   {}\n", part, bytes_text(bytes), where);
   };
-  const std::string device = to_string(planned.device->info().id);
-  row("embedding", parts.embedding, device + ", mapped, rows looked up");
+  const auto id_of = [](const PlacedPart& part) { return to_string(part.device->info().id); };
+  std::string devices;
+  for (const PlacedPart& part : planned.placed.placement)
+    devices += (devices.empty() ? "" : " + ") + id_of(part);
+  row("embedding", parts.embedding,
+      id_of(planned.placed.placement.front()) + ", mapped, rows looked up");
   row("layers", parts.layers,
-      fmt::format("{}, {} layers of {} kind{}", device, planned.model->config().layers,
+      fmt::format("{}, {} layers of {} kind{}", devices, planned.model->config().layers,
                   planned.model->kinds().size(), planned.model->kinds().size() == 1 ? "" : "s"));
-  row("output", parts.output, device);
-  row("KV cache", planned.memory.kv, fmt::format("{}, {} tokens", device, planned.options.context));
-  row("compute", planned.memory.compute, device);
+  row("output", parts.output, id_of(planned.placed.placement.back()));
+  row("KV cache", planned.memory.kv,
+      fmt::format("{}, {} tokens", devices, planned.options.context));
+  row("compute", planned.memory.compute, devices);
   text += fmt::format(
       "\ndecode <= {:.1f} t/s empty, {:.1f} t/s at {} tokens ({} per token at {:.1f} GB/s read, "
       "measured)\n",
@@ -130,10 +141,11 @@ int plan_command(const cli::Arguments& arguments, Console& console) {
   const PlannedModel planned = plan_model(arguments, console, {});
   const Parts parts = parts_of(*planned.model);
   const Prediction prediction = predict(planned, parts);
-  if (const std::uint64_t missing = missing_bytes(planned))
-    console.warn(
-        fmt::format("does not fit: {} is {} short; try a smaller -c or -ctk q8_0 -ctv q8_0",
-                    to_string(planned.device->info().id), bytes_text(missing)));
+  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i)
+    if (const std::uint64_t missing = planned.missing(i))
+      console.warn(fmt::format(
+          "does not fit: {} is {} short; try a smaller -c or -ctk q8_0 -ctv q8_0",
+          to_string(planned.placed.placement[i].device->info().id), bytes_text(missing)));
   write_result(arguments.flag(OptionId::json) ? as_json(planned, parts, prediction).dump(2) + "\n"
                                               : as_text(planned, parts, prediction));
   return 0;

@@ -164,7 +164,7 @@ void write_stats(const std::string& path, const Answer& answer, const PlannedMod
                  std::int64_t load_ns) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
                                                              &std::fclose);
-  const Json object = {{"device", to_string(planned.device->info().id)},
+  const Json object = {{"device", to_string(planned.device().info().id)},
                        {"finish_reason", finish_reason_name(answer.reason)},
                        {"weights_mapped_bytes", planned.memory.weights_mapped},
                        {"weights_packed_bytes", planned.memory.weights_packed},

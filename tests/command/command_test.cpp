@@ -124,7 +124,7 @@ TEST_F(Command, ErrorsHaveTheirOwnExitStatus) {
       {{"run", tiny(), "-p", "x", "-c", "400000000"}, 4, "short"},
       {{"run", tiny(), "-p", "x", "--device", "cuda:99"}, 5, "cuda"},
       {{"run", tiny(), "-p", "x", "--device", "hip:99"}, 5, "cpu:0"},
-      {{"run", tiny(), "-p", "x", "--device", "cpu,cuda:99"}, 2, "computes on one"},
+      {{"run", tiny(), "-p", "x", "--device", "cpu,cuda:99"}, 5, "cuda:99"},
       {{"run", tiny(), "-p", "x", "-mg", "99", "--device", "cpu"}, 5, "--main-gpu"},
       {{"run", tiny(), "-p", "x", "--device", "toaster"}, 2, "toaster"},
       {{"run", tiny(), "-p", "x", "-ngl", "99"}, 5, "-ngl"},
