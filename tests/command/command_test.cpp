@@ -50,6 +50,24 @@ TEST_F(Command, RunPrintsTheTextAndNothingElse) {
   EXPECT_EQ(quiet.err, "");
 }
 
+// The simulated device stands for a GPU: the text is the CPU's wherever the layers are.
+TEST_F(Command, LayersOnSeveralDevicesGiveTheSameText) {
+  const std::vector<std::string> base{"run", tiny(), "-p",     "Once upon a time",
+                                      "-n",  "12",   "--temp", "0"};
+  const std::string want = run_strata(base).out;
+  for (const std::vector<std::string>& more : {std::vector<std::string>{"--device", "sim:0"},
+                                               {"--device", "sim:0", "-ngl", "2"},
+                                               {"--device", "sim:0", "-ngl", "1"},
+                                               {"--device", "sim:0,cpu"}}) {
+    std::vector<std::string> arguments = base;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Finished run = run_strata(arguments);
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out, want);
+    EXPECT_NE(run.err.find("sim:0"), std::string::npos) << run.err;
+  }
+}
+
 TEST_F(Command, RunAsJson) {
   const Finished run = run_strata(
       {"run", tiny(), "-p", "The robot", "-n", "5", "--temp", "0", "--json", "--logprobs", "2"});
