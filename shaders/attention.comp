@@ -18,15 +18,12 @@ layout(local_size_x_id = 0) in;
 
 layout(constant_id = 1) const uint HEAD_DIM = 128u;
 layout(constant_id = 2) const uint GROUP = 4u;  // query heads of a kv head
-layout(constant_id = 3) const uint KV_HEADS = 8u;
-layout(constant_id = 4) const uint TILE_TOKENS = 1u;
-layout(constant_id = 5) const uint TILE_HEADS = 4u;
-layout(constant_id = 6) const uint K_DTYPE = 1u;
-layout(constant_id = 7) const uint V_DTYPE = 1u;
-layout(constant_id = 8) const uint PAGE_TOKENS = 64u;
-layout(constant_id = 9) const uint WINDOW = 0u;
-layout(constant_id = 10) const uint SPLITS = 1u;
-layout(constant_id = 11) const uint PIECE = 8u;  // elements of head_dim per load: 8, or 4
+layout(constant_id = 3) const uint TILE_TOKENS = 1u;
+layout(constant_id = 4) const uint TILE_HEADS = 4u;
+layout(constant_id = 5) const uint K_DTYPE = 1u;
+layout(constant_id = 6) const uint V_DTYPE = 1u;
+layout(constant_id = 7) const uint SPLITS = 1u;
+layout(constant_id = 8) const uint PIECE = 8u;  // elements of head_dim per load: 8, or 4
 
 layout(push_constant, std430) uniform Push {
   uvec2 q;
@@ -42,6 +39,9 @@ layout(push_constant, std430) uniform Push {
   uint v_stride;
   uint o_stride;
   float scale;  // times log2(e)
+  uint kv_heads;
+  uint page_tokens;
+  uint window;
 };
 
 const uint kChunk = 64u;
@@ -55,6 +55,8 @@ const uint SLOTS = gl_WorkGroupSize.x / kLanes;     // positions whose scores ar
 const uint SLOT_TURNS = kChunk / SLOTS;             // the work group has 128 invocations: 2
 const uint TEAMS = gl_WorkGroupSize.x / PIECES;     // positions whose values are added at once
 const uint SPREAD = gl_WorkGroupSize.x / kChunk;    // rows that are weighed at once
+// Loads that an invocation has under way: less where rows take the registers.
+const uint AHEAD = ROWS > 8u ? 2u : 4u;
 const uint OWN_ROWS = (ROWS + SPREAD - 1u) / SPREAD;
 const uint DOT_FLOATS = ROWS * kLanes * kPadded;
 const uint SUM_FLOATS = TEAMS * HEAD_DIM;
@@ -69,7 +71,7 @@ shared float shrinks[ROW_QUADS * 4u];  // what earlier sums are multiplied with
 shared ivec2 sees[ROWS];               // positions [x, y)
 shared ivec2 owners[TILE_TOKENS];      // (sequence, position)
 
-// Of the rows that this invocation weighs: the running maximum, and its position's share of the sum.
+// Of the rows that this invocation weighs: the running maximum, its position's share of the sum.
 float largest[OWN_ROWS];
 float total[OWN_ROWS];
 // Sums of values, of its piece of head_dim.
@@ -99,7 +101,7 @@ void load_tile(Tile tile) {
   barrier();
   for (uint r = i; r < ROWS; r += gl_WorkGroupSize.x) {
     const int end = owners[r / TILE_HEADS].y + 1;
-    const int begin = WINDOW > 0u ? max(end - int(WINDOW), 0) : 0;
+    const int begin = window > 0u ? max(end - int(window), 0) : 0;
     sees[r] = is_row(tile, r) && end > 0 ? ivec2(begin, end) : ivec2(0);
   }
   for (uint c = i; c < ROWS * HEAD_DIM / 4u; c += gl_WorkGroupSize.x) {
@@ -115,40 +117,44 @@ void load_tile(Tile tile) {
   barrier();
 }
 
-// Rows of the caches of the chunk's positions in [needed.x, needed.y).
-void find_rows(Tile tile, int sequence, uint chunk, ivec2 needed, uint base) {
-  const uint i = gl_LocalInvocationID.x;
-  const int p = int(chunk * kChunk + i);
-  if (i < kChunk && p >= needed.x && p < needed.y) {
-    const uint page = uint(pages_of(step, sequence).at[uint(p) / PAGE_TOKENS]);
-    cache_rows[base + i] = (page * KV_HEADS + tile.kv_head) * PAGE_TOKENS + uint(p) % PAGE_TOKENS;
-  }
-  barrier();
+// The row of the caches of this invocation's position of a chunk. Beyond what is needed it is that
+// of a position which is needed: what is read there has no weight.
+uint find_row(Tile tile, int sequence, int origin, ivec2 needed) {
+  const int p = clamp(origin + int(gl_LocalInvocationID.x), needed.x, needed.y - 1);
+  const uint page = uint(pages_of(step, sequence).at[uint(p) / page_tokens]);
+  return (page * kv_heads + tile.kv_head) * page_tokens + uint(p) % page_tokens;
 }
 
 // This invocation's share of the dot products: scratch [row][lane][position].
-void multiply(uint base, uvec2 needed) {
+void multiply(uint base) {
   const uint lane = gl_LocalInvocationID.x % kLanes;
   const uint slot = gl_LocalInvocationID.x / kLanes;
+  uvec2 keys[SLOT_TURNS];
   float sums[ROWS][SLOT_TURNS];
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r)
-    [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t) sums[r][t] = 0.0;
-  for (uint g = lane; g < PIECES; g += kLanes) {
-    vec4 a[SLOT_TURNS];
-    vec4 b[SLOT_TURNS];
-    [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t) {
-      const uint p = slot + t * SLOTS;
-      a[t] = b[t] = vec4(0);
-      if (p >= needed.x && p < needed.y)
-        load_cache(K_DTYPE, address_at(k_pages, cache_rows[base + p], k_stride), g, PIECE, a[t],
-                   b[t]);
-    }
-    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-      const vec4 x = queries[(r * HEAD_DIM + g * PIECE) / 4u];
-      const vec4 y = PIECE == 8u ? queries[(r * HEAD_DIM + g * PIECE) / 4u + 1u] : vec4(0);
-      [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t) {
-        sums[r][t] += dot(x, a[t]);
-        if (PIECE == 8u) sums[r][t] += dot(y, b[t]);
+  [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t) {
+    keys[t] = address_at(k_pages, cache_rows[base + slot + t * SLOTS], k_stride);
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) sums[r][t] = 0.0;
+  }
+  for (uint first = 0u; first < PIECES; first += kLanes * AHEAD) {
+    CachePiece pieces[AHEAD][SLOT_TURNS];
+    [[unroll]] for (uint j = 0u; j < AHEAD; ++j)
+      [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t)
+        pieces[j][t] = load_piece(K_DTYPE, keys[t], min(first + j * kLanes + lane, PIECES - 1u),
+                                  PIECE);
+    [[unroll]] for (uint j = 0u; j < AHEAD; ++j) {
+      const uint g = first + j * kLanes + lane;
+      if (g >= PIECES) break;
+      vec4 a[SLOT_TURNS];
+      vec4 b[SLOT_TURNS];
+      [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t)
+        piece_values(K_DTYPE, pieces[j][t], a[t], b[t]);
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        const vec4 x = queries[(r * HEAD_DIM + g * PIECE) / 4u];
+        const vec4 y = PIECE == 8u ? queries[(r * HEAD_DIM + g * PIECE) / 4u + 1u] : vec4(0);
+        [[unroll]] for (uint t = 0u; t < SLOT_TURNS; ++t) {
+          sums[r][t] += dot(x, a[t]);
+          if (PIECE == 8u) sums[r][t] += dot(y, b[t]);
+        }
       }
     }
   }
@@ -202,40 +208,62 @@ void weigh(int origin, uvec2 run) {
   barrier();
 }
 
-void add_values(uint base, uvec2 needed) {
+// Values of this invocation's positions `first`, `first` + 1, ... of a chunk.
+void load_values(uint base, uint first, out CachePiece pieces[AHEAD]) {
   const uint g = gl_LocalInvocationID.x % PIECES;
+  const uint team = min(gl_LocalInvocationID.x / PIECES, TEAMS - 1u);
+  [[unroll]] for (uint j = 0u; j < AHEAD; ++j) {
+    const uint p = min(team + (first + j) * TEAMS, kChunk - 1u);
+    pieces[j] = load_piece(V_DTYPE, address_at(v_pages, cache_rows[base + p], v_stride), g, PIECE);
+  }
+}
+
+// Adds a chunk's values; `pieces` are the first of them.
+void add_values(uint base, CachePiece pieces[AHEAD]) {
   const uint team = gl_LocalInvocationID.x / PIECES;
-  if (team >= TEAMS) return;
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
     low[r] *= shrinks[r];
     if (PIECE == 8u) high[r] *= shrinks[r];
   }
-  for (uint p = needed.x + team; p < needed.y; p += TEAMS) {
-    vec4 a;
-    vec4 b;
-    load_cache(V_DTYPE, address_at(v_pages, cache_rows[base + p], v_stride), g, PIECE, a, b);
-    vec4 shares[ROW_QUADS];
-    [[unroll]] for (uint j = 0u; j < ROW_QUADS; ++j) shares[j] = weights[p * ROW_QUADS + j];
-    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-      low[r] += shares[r / 4u][r % 4u] * a;
-      if (PIECE == 8u) high[r] += shares[r / 4u][r % 4u] * b;
+  for (uint first = 0u; team + first * TEAMS < kChunk; first += AHEAD) {
+    if (first > 0u) load_values(base, first, pieces);
+    [[unroll]] for (uint j = 0u; j < AHEAD; ++j) {
+      const uint p = team + (first + j) * TEAMS;
+      if (p >= kChunk) break;
+      vec4 a;
+      vec4 b;
+      piece_values(V_DTYPE, pieces[j], a, b);
+      vec4 shares[ROW_QUADS];
+      [[unroll]] for (uint i = 0u; i < ROW_QUADS; ++i) shares[i] = weights[p * ROW_QUADS + i];
+      [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+        low[r] += shares[r / 4u][r % 4u] * a;
+        if (PIECE == 8u) high[r] += shares[r / 4u][r % 4u] * b;
+      }
     }
   }
 }
 
-// The chunks of a run of tokens of one sequence that this work group has.
+// The chunks of a run of tokens of one sequence that this work group has. What a chunk needs of the
+// page table is looked up while the one before it is computed.
 void attend(Tile tile, uvec2 run, ivec2 needed) {
-  const uint first = uint(needed.x) / kChunk;
+  const uint i = gl_LocalInvocationID.x;
+  const int sequence = owners[run.x].x;
+  const int first = needed.x / int(kChunk) * int(kChunk) + int(tile.split * kChunk);
   uint base = 0u;
-  for (uint c = first + tile.split; c * kChunk < uint(needed.y); c += SPLITS) {
-    const int origin = int(c * kChunk);
-    const uvec2 slots =
-        uvec2(max(needed.x - origin, 0), min(needed.y - origin, int(kChunk)));
-    find_rows(tile, owners[run.x].x, c, needed, base);
-    multiply(base, slots);
+  if (first >= needed.y) return;
+  if (i < kChunk) cache_rows[i] = find_row(tile, sequence, first, needed);
+  barrier();
+  for (int origin = first; origin < needed.y; origin += int(SPLITS * kChunk)) {
+    multiply(base);
+    CachePiece pieces[AHEAD];
+    load_values(base, 0u, pieces);
+    uint next = 0u;
+    if (i < kChunk) next = find_row(tile, sequence, origin + int(SPLITS * kChunk), needed);
     weigh(origin, run);
-    add_values(base, slots);
+    add_values(base, pieces);
     base = kChunk - base;
+    if (i < kChunk) cache_rows[base + i] = next;
+    barrier();
   }
 }
 
@@ -269,7 +297,7 @@ void store_row(Tile tile, uint r) {
   const uint head = head_at(tile, r);
   if (!is_row(tile, r) || token >= tokens) return;
   const float sum = row_total(r);
-  const uint part = (token * KV_HEADS * GROUP + head) * SPLITS + tile.split;
+  const uint part = (token * kv_heads * GROUP + head) * SPLITS + tile.split;
   for (uint c = i; c < HEAD_DIM; c += gl_WorkGroupSize.x) {
     float value = scratch[c];
     for (uint t = 1u; t < TEAMS; ++t) value += scratch[t * HEAD_DIM + c];
@@ -311,8 +339,8 @@ void main() {
   group /= SPLITS;
   tile.first_head = group % head_tiles * TILE_HEADS;
   group /= head_tiles;
-  tile.kv_head = group % KV_HEADS;
-  group /= KV_HEADS;
+  tile.kv_head = group % kv_heads;
+  group /= kv_heads;
   if (group >= tiles) return;
   tile.first_token = (tiles - 1u - group) * TILE_TOKENS;  // those that see the most come first
   load_tile(tile);

@@ -15,14 +15,11 @@ layout(local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HEAD_DIM = 128u;
 layout(constant_id = 2) const uint ROT_DIM = 128u;
 layout(constant_id = 3) const uint INTERLEAVED = 0u;
-layout(constant_id = 4) const uint HEADS = 1u;
-layout(constant_id = 5) const uint KV_HEADS = 1u;
-layout(constant_id = 6) const uint GROUP_HEADS = 1u;
-layout(constant_id = 7) const uint K_DTYPE = 1u;
-layout(constant_id = 8) const uint V_DTYPE = 1u;
-layout(constant_id = 9) const uint Q_NORM = 0u;
-layout(constant_id = 10) const uint K_NORM = 0u;
-layout(constant_id = 11) const uint PAGE_TOKENS = 1u;
+layout(constant_id = 4) const uint GROUP_HEADS = 1u;
+layout(constant_id = 5) const uint K_DTYPE = 1u;
+layout(constant_id = 6) const uint V_DTYPE = 1u;
+layout(constant_id = 7) const uint Q_NORM = 0u;
+layout(constant_id = 8) const uint K_NORM = 0u;
 
 layout(push_constant, std430) uniform Push {
   uvec2 q;
@@ -42,9 +39,14 @@ layout(push_constant, std430) uniform Push {
   uint o_stride;
   uint k_row;  // of the caches
   uint v_row;
+  uint heads;  // of queries; those of keys in the upper half
+  uint page_tokens;
   float eps;
   float magnitude;
 };
+
+uint query_heads() { return heads & 0xffffu; }
+uint kv_heads() { return heads >> 16; }
 
 shared float head[HEAD_DIM];
 shared vec2 turns[ROT_DIM / 2u + 1u];
@@ -93,8 +95,8 @@ void turn_head() {
 }
 
 uint cache_row(uint token, int position, uint h) {
-  const int page = pages_of(step, sequence_of(step, token)).at[uint(position) / PAGE_TOKENS];
-  return (uint(page) * KV_HEADS + h) * PAGE_TOKENS + uint(position) % PAGE_TOKENS;
+  const int page = pages_of(step, sequence_of(step, token)).at[uint(position) / page_tokens];
+  return (uint(page) * kv_heads() + h) * page_tokens + uint(position) % page_tokens;
 }
 
 void do_query(uint token, uint h, bool live) {
@@ -122,7 +124,7 @@ void do_value(uint token, uint h, int position) {
 }
 
 void main() {
-  const uint items = HEADS + 2u * KV_HEADS;
+  const uint items = query_heads() + 2u * kv_heads();
   const uint token_groups = (items + GROUP_HEADS - 1u) / GROUP_HEADS;
   const uint group = group_index();
   const uint token = group / token_groups;
@@ -130,15 +132,15 @@ void main() {
   const bool live = is_live(step, token);
   const int position = live ? position_of(step, token) : -1;
   const uint first = (group % token_groups) * GROUP_HEADS;
-  if (live && ROT_DIM > 0u && first < HEADS + KV_HEADS) make_turns(position);
+  if (live && ROT_DIM > 0u && first < query_heads() + kv_heads()) make_turns(position);
   for (uint item = first; item < min(first + GROUP_HEADS, items); ++item) {
     // A token without a position has no place in the cache.
-    if (item < HEADS)
+    if (item < query_heads())
       do_query(token, item, live);
-    else if (position >= 0 && item < HEADS + KV_HEADS)
-      do_key(token, item - HEADS, position);
+    else if (position >= 0 && item < query_heads() + kv_heads())
+      do_key(token, item - query_heads(), position);
     else if (position >= 0)
-      do_value(token, item - HEADS - KV_HEADS, position);
+      do_value(token, item - query_heads() - kv_heads(), position);
     barrier();
   }
 }

@@ -31,6 +31,9 @@ struct Push {
   std::uint32_t v_stride;
   std::uint32_t out_stride;
   float scale;
+  std::uint32_t kv_heads;
+  std::uint32_t page_tokens;
+  std::uint32_t window;
 };
 
 struct CombinePush {
@@ -100,7 +103,10 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
                   stride_bytes(operands.in[1]),
                   stride_bytes(operands.in[2]),
                   stride_bytes(out),
-                  attention.scale * kLog2OfE};
+                  attention.scale * kLog2OfE,
+                  size32(attention.kv_heads),
+                  size32(operands.in[1].shape[2]),
+                  size32(attention.window)};
   const Grid grid =
       fold_groups(std::int64_t{groups(q.rows(), state.tile_tokens)} * state.token_groups);
   dispatch(stream, state.attend, push, grid.x, grid.y);
@@ -126,13 +132,10 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
   const std::uint32_t constants[] = {kThreads,
                                      head_dim,
                                      group,
-                                     kv_heads,
                                      state->tile_tokens,
                                      tile_heads,
                                      cache_constant(op.in[1].dtype),
                                      cache_constant(op.in[2].dtype),
-                                     size32(op.in[1].shape[2]),
-                                     size32(attention.window),
                                      state->splits,
                                      head_dim % 8 == 0 ? 8U : 4U};
   state->attend = vulkan.pipeline("attention", constants);

@@ -12,6 +12,8 @@ constexpr std::uint32_t kManyHeads = 8;
 struct State {
   VkPipeline pipeline = VK_NULL_HANDLE;
   std::uint32_t token_groups = 0;  // work groups of one token
+  std::uint32_t heads = 0;         // as push constants hold them
+  std::uint32_t page_tokens = 1;
 };
 
 }  // namespace
@@ -50,22 +52,23 @@ PreparedOp prepare_heads(Device& device, const OpDesc& op, OpRun run, const Head
                                      size32(shape.rope.head_dim),
                                      size32(shape.rope.rot_dim),
                                      shape.rope.style == RopeStyle::interleaved ? 1U : 0U,
-                                     shape.heads,
-                                     shape.kv_heads,
                                      group_heads,
                                      cache_constant(shape.k_dtype),
                                      cache_constant(shape.v_dtype),
                                      shape.q_norm ? 1U : 0U,
-                                     shape.k_norm ? 1U : 0U,
-                                     shape.page_tokens};
+                                     shape.k_norm ? 1U : 0U};
   auto state = std::make_shared<State>();
   state->pipeline = vulkan.pipeline("rope_append", constants);
   state->token_groups = groups(shape.heads + 2 * shape.kv_heads, group_heads);
+  state->heads = shape.heads | shape.kv_heads << 16;
+  state->page_tokens = shape.page_tokens;
   return prepared(op, run, "rope_append", std::move(state));
 }
 
-void run_heads(Stream& stream, const PreparedOp& op, const HeadsPush& push) {
+void run_heads(Stream& stream, const PreparedOp& op, HeadsPush push) {
   const auto& state = state_of<State>(op);
+  push.heads = state.heads;
+  push.page_tokens = state.page_tokens;
   const Grid grid = fold_groups(std::int64_t{push.tokens} * state.token_groups);
   dispatch(stream, state.pipeline, push, grid.x, grid.y);
 }

@@ -17,8 +17,8 @@ std::uint32_t cache_constant(DType dtype);
 /// What shaders/rope_append.comp is made for.
 struct HeadsShape {
   Rope rope;
-  std::uint32_t heads = 0;     ///< of queries
-  std::uint32_t kv_heads = 0;  ///< of keys and of values
+  std::uint32_t heads = 0;     ///< of queries, < 65536
+  std::uint32_t kv_heads = 0;  ///< of keys and of values, < 65536
   DType k_dtype = DType::F32;
   DType v_dtype = DType::F32;
   bool q_norm = false;
@@ -26,7 +26,8 @@ struct HeadsShape {
   std::uint32_t page_tokens = 1;
 };
 
-/// Its push constants; addresses of what there is none of are 0.
+/// Its push constants; addresses of what there is none of are 0. run_heads() fills in `heads` and
+/// `page_tokens`.
 struct HeadsPush {
   Address q;
   Address k;
@@ -45,6 +46,8 @@ struct HeadsPush {
   std::uint32_t out_stride = 0;
   std::uint32_t k_row = 0;
   std::uint32_t v_row = 0;
+  std::uint32_t heads = 0;  ///< of queries; of keys in the upper half
+  std::uint32_t page_tokens = 1;
   float eps = 0;
   float magnitude = 1;
 };
@@ -57,6 +60,6 @@ PreparedOp prepare_heads(Device& device, const OpDesc& op, OpRun run, const Head
                          std::int64_t tokens);
 
 /// One run of an op that prepare_heads made.
-void run_heads(Stream& stream, const PreparedOp& op, const HeadsPush& push);
+void run_heads(Stream& stream, const PreparedOp& op, HeadsPush push);
 
 }  // namespace strata::vulkan

@@ -40,6 +40,8 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
                        stride_bytes(out),
                        stride_bytes(operands.inout[0]),
                        stride_bytes(operands.inout[1]),
+                       0,
+                       1,
                        append.eps,
                        append.rope.magnitude};
   run_heads(stream, op, push);
