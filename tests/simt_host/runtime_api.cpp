@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <mutex>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -55,6 +57,17 @@ Status allocate(void** data, std::size_t bytes) {
   if (posix_memalign(data, kAlignment, bytes) != 0) return Status::out_of_memory;
   std::memset(*data, kGarbage, bytes);
   return kSuccess;
+}
+
+// Whose each block of device memory is, and its bytes.
+struct Blocks {
+  std::mutex mutex;
+  std::unordered_map<void*, std::pair<Machine*, std::size_t>> owners;
+};
+
+Blocks& device_blocks() {
+  static Blocks blocks;
+  return blocks;
 }
 
 }  // namespace
@@ -110,7 +123,6 @@ Status memory_info(std::size_t* free, std::size_t* total) {
   return kSuccess;
 }
 
-// The size stands in front of the block, so that giving it back can be counted.
 Status malloc_async(void** data, std::size_t bytes, StreamHandle) {
   return malloc_plain(data, bytes);
 }
@@ -120,10 +132,24 @@ void free_async(void* data, StreamHandle) { free_plain(data); }
 Status malloc_plain(void** data, std::size_t bytes) {
   *data = nullptr;
   if (bytes > current->memory_bytes - current->used) return Status::out_of_memory;
-  return allocate(data, bytes);
+  const Status status = allocate(data, bytes);
+  if (status != kSuccess) return status;
+  current->used += bytes;
+  const std::lock_guard lock(device_blocks().mutex);
+  device_blocks().owners[*data] = {current, bytes};
+  return kSuccess;
 }
 
-void free_plain(void* data) { std::free(data); }
+void free_plain(void* data) {
+  {
+    const std::lock_guard lock(device_blocks().mutex);
+    const auto found = device_blocks().owners.find(data);
+    if (found == device_blocks().owners.end()) return;
+    found->second.first->used -= found->second.second;
+    device_blocks().owners.erase(found);
+  }
+  std::free(data);
+}
 
 Status host_alloc(void** data, std::size_t bytes) { return allocate(data, bytes); }
 
