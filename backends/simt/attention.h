@@ -77,9 +77,11 @@ STRATA_DEVICE void widen_pair(DType dtype, int pair, float* to) {
 STRATA_DEVICE Eight load_eight_f32(const std::byte* row, int column, int columns) {
   Eight x = {};
   const auto* from = reinterpret_cast<const float*>(row) + column;
+  STRATA_UNROLL
   for (int half = 0; half < 8; half += 4) {
-    if (column + half >= columns) break;
+    if (column + half >= columns) continue;
     const Four four = load16<Four>(from + half);
+    STRATA_UNROLL
     for (int i = 0; i < 4; ++i) x.v[half + i] = four.v[i];
   }
   return x;
@@ -96,8 +98,9 @@ STRATA_DEVICE Eight load_eight_small(DType dtype, const std::byte* row, int colu
     widen_pair(dtype, pairs.w, x.v + 6);
     return x;
   }
+  STRATA_UNROLL
   for (int half = 0; half < 8; half += 4) {
-    if (column + half >= columns) break;
+    if (column + half >= columns) continue;
     const Int2 pairs = load8(from + 2 * half);
     widen_pair(dtype, pairs.x, x.v + half);
     widen_pair(dtype, pairs.y, x.v + half + 2);
@@ -111,6 +114,7 @@ STRATA_DEVICE Eight load_eight_q8(const std::byte* row, int column) {
   const auto* block = reinterpret_cast<const std::uint16_t*>(row + column / 32 * kCacheBlockBytes);
   const float scale = half_to_float(block[0]);
   const std::uint16_t* from = block + 1 + column % 32 / 2;
+  STRATA_UNROLL
   for (int i = 0; i < 4; ++i) {
     x.v[2 * i] = scale * static_cast<float>(static_cast<std::int8_t>(from[i] & 0xff));
     x.v[2 * i + 1] = scale * static_cast<float>(static_cast<std::int8_t>(from[i] >> 8));

@@ -4,6 +4,7 @@
 // query heads of one kv head, and a second launch combines the parts in order.
 
 #include "backends/simt/attention.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/reduce.h"
 
 namespace strata::STRATA_SIMT {
@@ -42,6 +43,12 @@ inline std::size_t split_bytes(std::int64_t tokens, std::int64_t heads, std::int
   return static_cast<std::size_t>(tokens * heads * kSplits * (head_dim + 2)) * sizeof(float);
 }
 
+STRATA_BOTH int team_size(int head_dim) {
+  int size = 1;
+  while (8 * size < head_dim) size *= 2;
+  return size;
+}
+
 /// Threads that have a row together, eight columns each. Their number is a power of two.
 struct Team {
   int size;
@@ -50,13 +57,13 @@ struct Team {
   int column;  // first of this thread's
   int rank;    // of this thread within its team
 
-  STRATA_DEVICE explicit Team(int head_dim) : size(1) {
-    while (8 * size < head_dim) size *= 2;
+  STRATA_DEVICE explicit Team(int head_dim) : size(team_size(head_dim)) {
     count = kSplitThreads / size;
     index = thread_x() / size;
     rank = thread_x() % size;
     column = 8 * rank;
   }
+  STRATA_DEVICE int columns() const { return 8 * size; }
 };
 
 /// The team's sums of s[0 .. 3]; this thread gets that of s[rank / (size / 4)]. size >= 4.
@@ -94,7 +101,8 @@ STRATA_DEVICE void store_scores(const float (&s)[kSplitAhead], const Team& team,
 /// Stands for a dtype that is known at run time only: keys and values of different dtypes.
 inline constexpr DType kAnyDType = DType::I8;
 
-/// scores (R, kSplitTile) of `count` positions, whose rows are in `rows`; q (R, head_dim) shared.
+/// scores (R, kSplitTile) of `count` positions, whose rows are in `rows`; q (R, columns) in shared
+/// memory.
 template <DType kKey, int R>
 STRATA_DEVICE void score_tile(const AttentionArgs& a, const Team& team, const float* q,
                               const std::int64_t* rows, int count, float* scores) {
@@ -110,7 +118,7 @@ STRATA_DEVICE void score_tile(const AttentionArgs& a, const Team& team, const fl
     }
     STRATA_UNROLL
     for (int r = 0; r < R; ++r) {
-      const float* query = q + r * kLargestHead + team.column;
+      const float* query = q + r * team.columns() + team.column;
       const Four low = load16<Four>(query);
       const Four high = load16<Four>(query + 4);
       float s[kSplitAhead];
@@ -128,19 +136,25 @@ STRATA_DEVICE void score_tile(const AttentionArgs& a, const Team& team, const fl
   }
 }
 
-/// Shared memory of a block.
+/// Shared memory of a block, and behind it rows of rest(), which have Team::columns() columns.
 template <int R>
-struct SplitShared {
+struct alignas(16) SplitShared {
   std::int64_t rows[kSplitTile];
   float largest[R];
   float total[R];
   float factor[R];  // what a tile's new maximum makes of the sums before it
   float scores[R * kSplitTile];
-  union {
-    alignas(16) float q[R * kLargestHead];
-    float sums[kSplitWarps * R * kLargestHead];
-  };
+
+  /// Queries, in the end the teams' sums.
+  STRATA_DEVICE float* rest() { return reinterpret_cast<float*>(this + 1); }
 };
+
+template <int R>
+std::size_t split_shared_bytes(int head_dim) {
+  const int columns = 8 * team_size(head_dim);
+  return sizeof(SplitShared<R>) +
+         static_cast<std::size_t>(kSplitWarps * R * columns) * sizeof(float);
+}
 
 /// Scores to exponentials; a warp has every so manyth query.
 template <int R>
@@ -208,16 +222,17 @@ STRATA_DEVICE void store_part(const AttentionArgs& a, const Team& team, SplitSha
     for (int j = 0; j < 8; ++j) {
       float sum = sums[r].v[j];
       for (int mask = team.size; mask < lane_count(); mask *= 2) sum += shuffle_xor(sum, mask);
-      if (lane() < team.size) shared.sums[(warp() * R + r) * kLargestHead + team.column + j] = sum;
+      if (lane() < team.size)
+        shared.rest()[(warp() * R + r) * team.columns() + team.column + j] = sum;
     }
   }
   sync_block();
   for (int r = 0; r < heads.count; ++r) {
     const std::int64_t part = split_part(a, block_z(), heads.first + r, block_x());
     for (int i = thread_x(); i < a.head_dim; i += threads_x()) {
-      float sum = shared.sums[r * kLargestHead + i];
+      float sum = shared.rest()[r * team.columns() + i];
       for (int w = 1; w < threads_x() / lane_count(); ++w)
-        sum += shared.sums[(w * R + r) * kLargestHead + i];
+        sum += shared.rest()[(w * R + r) * team.columns() + i];
       parts.sums[part * a.head_dim + i] = sum;
     }
     if (thread_x() == 0) parts.states[part] = {shared.largest[r], shared.total[r]};
@@ -227,6 +242,7 @@ STRATA_DEVICE void store_part(const AttentionArgs& a, const Team& team, SplitSha
 // Block (part, kv head and share of its query heads, token).
 template <DType kKey, DType kValue, int R>
 STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, SplitParts parts) {
+  take_turn();
   auto& shared = *dynamic_shared<SplitShared<R>>();
   const Step step(a.step);
   const int t = block_z();
@@ -239,11 +255,11 @@ STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, Spl
   const std::int32_t* table = step.pages(step.sequence(t));
   const int begin = sees.begin + block_x() * plan.chunk;
   const int end = min_of(begin + plan.chunk, sees.end);
-  for (int i = thread_x(); i < R * kLargestHead; i += threads_x()) {
-    const int r = i / kLargestHead;
-    const int column = i % kLargestHead;
+  for (int i = thread_x(); i < R * team.columns(); i += threads_x()) {
+    const int r = i / team.columns();
+    const int column = i % team.columns();
     const bool real = r < heads.count && column < a.head_dim;
-    shared.q[i] = real ? a.q.row(t)[(heads.first + r) * a.head_dim + column] : 0.0F;
+    shared.rest()[i] = real ? a.q.row(t)[(heads.first + r) * a.head_dim + column] : 0.0F;
   }
   for (int r = thread_x(); r < R; r += threads_x()) {
     shared.largest[r] = kLowest;
@@ -255,7 +271,7 @@ STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, Spl
     for (int i = thread_x(); i < count; i += threads_x())
       shared.rows[i] = cache_index(a.k, table, heads.kv_head, tile + i);
     sync_block();
-    score_tile<kKey, R>(a, team, shared.q, shared.rows, count, shared.scores);
+    score_tile<kKey, R>(a, team, shared.rest(), shared.rows, count, shared.scores);
     sync_block();
     soften_tile(shared, count);
     sync_block();
@@ -267,6 +283,7 @@ STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, Spl
 
 // Block (query head, token).
 STRATA_KERNEL STRATA_BOUNDS(kCombineThreads) void combine_parts(AttentionArgs a, SplitParts parts) {
+  take_turn();
   auto* weights = dynamic_shared<float>();  // (kSplits)
   auto* totals = weights + kSplits;         // (kSplits)
   auto* sums = totals + kSplits;            // (kCombineThreads, 4)

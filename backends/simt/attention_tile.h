@@ -1,11 +1,10 @@
 #pragma once
 
-// Attention of many tokens: a block has up to 64 queries, (token, head) pairs of one kv head and
-// consecutive tokens of one sequence, and goes through keys and values in tiles that lie in shared
-// memory as f32 (Dao et al. 2022, Milakov & Gimelshein 2018).
+// Attention of many tokens: a block has up to 64 queries and goes through keys and values in tiles
+// that lie in shared memory as f32 (Milakov & Gimelshein 2018, Dao et al. 2022).
 
-#include "backends/simt/attention.h"
-#include "backends/simt/reduce.h"
+#include "backends/simt/attention_queries.h"
+#include "backends/simt/overlap.h"
 
 namespace strata::STRATA_SIMT {
 
@@ -31,58 +30,6 @@ struct TileShared {
   float weights[Size::kQueries * (Size::kKeys + 1)];
   Visible sees[Size::kQueries];
 };
-
-/// Tokens of a block: consecutive ones of one sequence, not across a multiple of `most`, so that
-/// every token knows from its neighbour whether it is a group's first.
-struct TokenGroup {
-  int first;
-  int count;  // 0: another block has this token
-};
-STRATA_DEVICE TokenGroup token_group(const Step& step, int t, int most) {
-  const int sequence = step.sequence(t);
-  if (t % most != 0 && step.sequence(t - 1) == sequence) return {t, 0};
-  const int end = min_of(t - t % most + most, step.token_count());
-  int count = 0;
-  for (int base = t; base < end; base += lane_count()) {
-    const int other = base + lane();
-    const std::uint64_t differs = ballot(other < end && step.sequence(other) != sequence);
-    if (differs == 0) {
-      count = min_of(base + lane_count(), end) - t;
-      continue;
-    }
-    return {t, base - t + bit_count((differs & (~differs + 1)) - 1)};
-  }
-  return {t, count};
-}
-
-/// The queries of a block. Query i is token first + i / shared, head i % shared.
-struct BlockQueries {
-  TokenGroup tokens;
-  BlockHeads heads;
-  int shared;
-
-  STRATA_DEVICE int count() const { return tokens.count * shared; }
-  STRATA_DEVICE int token(int i) const { return tokens.first + i / shared; }
-  STRATA_DEVICE int head(int i) const { return heads.first + i % shared; }
-  STRATA_DEVICE bool real(int i) const { return i < count() && i % shared < heads.count; }
-};
-
-/// Fills shared.sees; returns the positions that any query sees. Every warp finds the same.
-template <int kDim>
-STRATA_DEVICE Visible find_visible(const AttentionArgs& a, const Step& step,
-                                   const BlockQueries& queries, TileShared<kDim>& shared) {
-  int first = -2147483647;  // negated, for the largest
-  int end = 0;
-  for (int i = lane(); i < TileSize<kDim>::kQueries; i += lane_count()) {
-    const Visible sees =
-        queries.real(i) ? visible(step.position(queries.token(i)), a.window) : Visible{0, 0};
-    if (warp() == 0) shared.sees[i] = sees;
-    if (sees.end == 0) continue;
-    first = max_of(first, -sees.begin);
-    end = max_of(end, sees.end);
-  }
-  return {-warp_max(first), warp_max(end)};
-}
 
 template <int kDim>
 STRATA_DEVICE void load_queries(const AttentionArgs& a, const BlockQueries& queries,
@@ -242,15 +189,10 @@ struct TileThread {
   }
 };
 
-/// Zeros for the block's heads of a token beyond the step's.
-STRATA_DEVICE void clear_token(const AttentionArgs& a, const BlockHeads& heads, int t) {
-  float* out = a.out.row(t) + heads.first * a.head_dim;
-  for (int i = thread_x(); i < heads.count * a.head_dim; i += threads_x()) out[i] = 0.0F;
-}
-
 // Block (token, kv head and share of its query heads); the last tokens, which see the most, first.
 template <int kDim>
-STRATA_KERNEL STRATA_BOUNDS(kTileThreads) void attend_tiles(AttentionArgs a) {
+STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kTileThreads, 2) void attend_tiles(AttentionArgs a) {
+  take_turn();
   using Size = TileSize<kDim>;
   auto& shared = *dynamic_shared<TileShared<kDim>>();
   const Step step(a.step);
@@ -259,7 +201,7 @@ STRATA_KERNEL STRATA_BOUNDS(kTileThreads) void attend_tiles(AttentionArgs a) {
   if (t >= step.token_count()) return clear_token(a, heads, t);
   const BlockQueries queries{token_group(step, t, Size::kQueries / a.shared), heads, a.shared};
   if (queries.tokens.count == 0) return;
-  const Visible any = find_visible(a, step, queries, shared);
+  const Visible any = find_visible(a, step, queries, shared.sees, Size::kQueries);
   load_queries(a, queries, shared);
   const std::int32_t* table = step.pages(step.sequence(t));
   TileThread<kDim> thread;

@@ -2,9 +2,6 @@
 
 namespace strata::STRATA_SIMT {
 
-// What is not written yet.
-STRATA_UNSUPPORTED(embed)
-
 const OpTable& op_table() {
   static const OpTable table{{
 #define STRATA_OP(Type, name, inputs, inouts, outputs) name##_impl,

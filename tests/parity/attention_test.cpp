@@ -48,6 +48,23 @@ TEST(Attention, MatchesReferenceForEveryHeadDimAndPageSize) {
   });
 }
 
+// Many tokens of caches that matrix instructions read: their kernels have sizes for head_dim.
+TEST(Attention, MatchesReferenceForEveryHeadDimOfSmallCaches) {
+  for_each_device(2, [](Device& device) {
+    for (DType dtype : {DType::F16, DType::BF16}) {
+      for (int head_dim : kHeadDims) {
+        AttentionCase c = usual();
+        c.head_dim = head_dim;
+        c.k_dtype = c.v_dtype = dtype;
+        c.parts = {{37, 9}, {0, 23}};
+        c.heads = 6;
+        c.window = head_dim == 64 ? 30 : 0;
+        check_attention(device, c);
+      }
+    }
+  });
+}
+
 TEST(Attention, MatchesReferenceForGroupedQueries) {
   for_each_device(2, [](Device& device) {
     for (int ratio : kRatios) {

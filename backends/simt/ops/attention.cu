@@ -1,4 +1,5 @@
 #include "backends/simt/attention.h"
+#include "backends/simt/attention_matrix.h"
 #include "backends/simt/attention_split.h"
 #include "backends/simt/attention_tile.h"
 
@@ -44,24 +45,24 @@ struct PartVariant {
 };
 
 template <DType kKey, DType kValue>
-PartVariant part_of_heads(int shared) {
-  if (shared <= 1) return {attend_part<kKey, kValue, 1>, sizeof(SplitShared<1>)};
-  if (shared <= 2) return {attend_part<kKey, kValue, 2>, sizeof(SplitShared<2>)};
-  if (shared <= 4) return {attend_part<kKey, kValue, 4>, sizeof(SplitShared<4>)};
-  return {attend_part<kKey, kValue, 8>, sizeof(SplitShared<8>)};
+PartVariant part_of_heads(int shared, int head_dim) {
+  if (shared <= 1) return {attend_part<kKey, kValue, 1>, split_shared_bytes<1>(head_dim)};
+  if (shared <= 2) return {attend_part<kKey, kValue, 2>, split_shared_bytes<2>(head_dim)};
+  if (shared <= 4) return {attend_part<kKey, kValue, 4>, split_shared_bytes<4>(head_dim)};
+  return {attend_part<kKey, kValue, 8>, split_shared_bytes<8>(head_dim)};
 }
 
 PartVariant part_variant(const AttentionArgs& a) {
-  if (a.k.dtype != a.v.dtype) return part_of_heads<kAnyDType, kAnyDType>(a.shared);
+  if (a.k.dtype != a.v.dtype) return part_of_heads<kAnyDType, kAnyDType>(a.shared, a.head_dim);
   switch (a.k.dtype) {
     case DType::F16:
-      return part_of_heads<DType::F16, DType::F16>(a.shared);
+      return part_of_heads<DType::F16, DType::F16>(a.shared, a.head_dim);
     case DType::BF16:
-      return part_of_heads<DType::BF16, DType::BF16>(a.shared);
+      return part_of_heads<DType::BF16, DType::BF16>(a.shared, a.head_dim);
     case DType::Q8_0:
-      return part_of_heads<DType::Q8_0, DType::Q8_0>(a.shared);
+      return part_of_heads<DType::Q8_0, DType::Q8_0>(a.shared, a.head_dim);
     default:
-      return part_of_heads<DType::F32, DType::F32>(a.shared);
+      return part_of_heads<DType::F32, DType::F32>(a.shared, a.head_dim);
   }
 }
 
@@ -77,15 +78,16 @@ void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
   const PartVariant variant = part_variant(a);
   const Grid blocks{kSplits, static_cast<unsigned>(a.k.kv_heads * a.parts),
                     static_cast<unsigned>(tokens)};
-  launch(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts);
-  launch(stream, combine_parts, {static_cast<unsigned>(heads), static_cast<unsigned>(tokens)},
-         kCombineThreads, (2 * kSplits + 4 * kCombineThreads) * sizeof(float), a, parts);
+  launch_overlapped(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts);
+  launch_overlapped(stream, combine_parts,
+                    {static_cast<unsigned>(heads), static_cast<unsigned>(tokens)}, kCombineThreads,
+                    (2 * kSplits + 4 * kCombineThreads) * sizeof(float), a, parts);
 }
 
 template <int kDim>
 void launch_tiles(Stream& stream, const AttentionArgs& a, std::int64_t tokens) {
   const Grid blocks{static_cast<unsigned>(tokens), static_cast<unsigned>(a.k.kv_heads * a.parts)};
-  launch(stream, attend_tiles<kDim>, blocks, kTileThreads, sizeof(TileShared<kDim>), a);
+  launch_overlapped(stream, attend_tiles<kDim>, blocks, kTileThreads, sizeof(TileShared<kDim>), a);
 }
 
 void run_tiles(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
@@ -97,12 +99,55 @@ void run_tiles(Stream& stream, const PreparedOp& op, const Operands& operands, W
   launch_tiles<256>(stream, a, tokens);
 }
 
-PreparedOp prepare(Device&, const OpDesc& op) {
+// Sizes of a launch of attend_matrices, and the kernel.
+struct MatrixVariant {
+  TileKernel kernel;
+  std::size_t shared_bytes;
+  unsigned threads;
+};
+
+template <int kDim>
+MatrixVariant matrix_of_terms(bool one_term) {
+  if (one_term) return {attend_matrices<kDim, 1>, sizeof(MatrixShared<kDim, 1>), 0};
+  return {attend_matrices<kDim, 2>, sizeof(MatrixShared<kDim, 2>), 0};
+}
+
+MatrixVariant matrix_variant(const OpDesc& op, const SimtLimits& limits) {
+  const int head_dim = std::get<Attention>(op.attributes).head_dim;
+  const bool one_term = op.in[1].dtype == DType::BF16 && op.in[2].dtype == DType::BF16;
+  MatrixVariant variant = head_dim <= 64    ? matrix_of_terms<64>(one_term)
+                          : head_dim <= 128 ? matrix_of_terms<128>(one_term)
+                                            : matrix_of_terms<256>(one_term);
+  variant.threads = static_cast<unsigned>(kMatrixWarps * limits.lanes);
+  return variant;
+}
+
+bool has_matrices(const OpDesc& op, const SimtLimits& limits) {
+  const auto small = [](DType dtype) { return dtype == DType::F16 || dtype == DType::BF16; };
+  return limits.has_bf16_tiles && small(op.in[1].dtype) && small(op.in[2].dtype) &&
+         matrix_variant(op, limits).shared_bytes <= limits.shared_bytes;
+}
+
+void run_matrices(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+  const AttentionArgs a = arguments(op, operands);
+  const std::int64_t tokens = operands.in[0].rows();
+  if (tokens == 0) return;
+  const auto& variant = *static_cast<const MatrixVariant*>(op.state.get());
+  const Grid blocks{static_cast<unsigned>(tokens), static_cast<unsigned>(a.k.kv_heads * a.parts)};
+  launch_overlapped(stream, variant.kernel, blocks, variant.threads, variant.shared_bytes, a);
+}
+
+PreparedOp prepare(Device& device, const OpDesc& op) {
   const Attention& attention = std::get<Attention>(op.attributes);
+  const SimtLimits& limits = simt_device(device).limits();
   const std::int64_t tokens = op.in[0].shape.rows();
-  if (tokens > kSplitTokens) return prepared(op, run_tiles, "tiles of keys, f32");
-  return prepared(op, run_split, "split context",
-                  split_bytes(tokens, attention.heads, attention.head_dim));
+  if (tokens <= kSplitTokens)
+    return prepared(op, run_split, "split context",
+                    split_bytes(tokens, attention.heads, attention.head_dim));
+  if (has_matrices(op, limits))
+    return prepared(op, run_matrices, "tiles of keys, bf16 matrices", 0,
+                    std::make_shared<const MatrixVariant>(matrix_variant(op, limits)));
+  return prepared(op, run_tiles, "tiles of keys, f32");
 }
 
 }  // namespace

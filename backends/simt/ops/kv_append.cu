@@ -1,5 +1,6 @@
 #include "backends/simt/cache.h"
 #include "backends/simt/common.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/step.h"
 
 namespace strata::STRATA_SIMT {
@@ -13,6 +14,7 @@ STRATA_KERNEL STRATA_BOUNDS(kThreads) void append_heads(Rows<const float> k, Row
                                                         const std::byte* step_block,
                                                         CachePages k_pages, CachePages v_pages,
                                                         int head_dim) {
+  take_turn();
   const Step step(step_block);
   const int t = block_x();
   if (t >= step.token_count()) return;
@@ -45,10 +47,10 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const std::int64_t tokens = operands.in[0].rows();
   if (tokens == 0) return;
   const std::int64_t tiles = groups(2 * append.kv_heads, kThreads / kMaxLanes);
-  launch(stream, append_heads, row_grid(tokens, tiles), kThreads, 0,
-         rows_of<const float>(operands.in[0]), rows_of<const float>(operands.in[1]),
-         operands.in[2].data, cache_pages(operands.inout[0]), cache_pages(operands.inout[1]),
-         append.head_dim);
+  launch_overlapped(stream, append_heads, row_grid(tokens, tiles), kThreads, 0,
+                    rows_of<const float>(operands.in[0]), rows_of<const float>(operands.in[1]),
+                    operands.in[2].data, cache_pages(operands.inout[0]),
+                    cache_pages(operands.inout[1]), append.head_dim);
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

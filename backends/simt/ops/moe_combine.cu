@@ -1,4 +1,5 @@
 #include "backends/simt/common.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/rows.h"
 
 namespace strata::STRATA_SIMT {
@@ -9,6 +10,7 @@ constexpr int kThreads = 128;
 // Block (token, tile of 4 * kThreads columns): y (tokens * used, columns), weights (tokens, used).
 STRATA_KERNEL STRATA_BOUNDS(kThreads) void combine_rows(FourRows y, Rows<const float> weights,
                                                         FourRows out, int used, int columns) {
+  take_turn();
   const std::int64_t t = block_x();
   const int column = 4 * (block_y() * kThreads + thread_x());
   Four sum = {};
@@ -28,9 +30,10 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
   const TensorView& out = operands.out[0];
   if (out.shape.elements() == 0) return;
-  launch(stream, combine_rows, row_grid(out.rows(), groups(out.columns(), 4 * kThreads)), kThreads,
-         0, four_rows(operands.in[0]), rows_of<const float>(operands.in[1]), four_rows(out),
-         std::get<MoeCombine>(op.desc.attributes).used, static_cast<int>(out.columns()));
+  launch_overlapped(stream, combine_rows, row_grid(out.rows(), groups(out.columns(), 4 * kThreads)),
+                    kThreads, 0, four_rows(operands.in[0]), rows_of<const float>(operands.in[1]),
+                    four_rows(out), std::get<MoeCombine>(op.desc.attributes).used,
+                    static_cast<int>(out.columns()));
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

@@ -2,6 +2,7 @@
 
 #include "backends/simt/common.h"
 #include "backends/simt/exact.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/reduce.h"
 
 namespace strata::STRATA_SIMT {
@@ -44,6 +45,7 @@ STRATA_DEVICE double share_of(float logit, float largest) {
 STRATA_KERNEL STRATA_BOUNDS(kMaxLanes) void route_tokens(Rows<const float> logits, Rows<int> ids,
                                                          Rows<float> weights, int experts, int used,
                                                          bool renormalise) {
+  take_turn();
   auto* clean = dynamic_shared<float>();  // (experts), NaN as -inf
   auto* chosen = clean + experts;         // (used)
   const int t = block_x();
@@ -82,10 +84,10 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const MoeRoute& route = std::get<MoeRoute>(op.desc.attributes);
   const TensorView& logits = operands.in[0];
   if (logits.rows() == 0) return;
-  launch(stream, route_tokens, row_grid(logits.rows()), kMaxLanes,
-         static_cast<std::size_t>(route.experts + route.used) * sizeof(float),
-         rows_of<const float>(logits), rows_of<int>(operands.out[0]),
-         rows_of<float>(operands.out[1]), route.experts, route.used, route.renormalise);
+  launch_overlapped(stream, route_tokens, row_grid(logits.rows()), kMaxLanes,
+                    static_cast<std::size_t>(route.experts + route.used) * sizeof(float),
+                    rows_of<const float>(logits), rows_of<int>(operands.out[0]),
+                    rows_of<float>(operands.out[1]), route.experts, route.used, route.renormalise);
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

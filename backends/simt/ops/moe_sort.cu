@@ -1,4 +1,5 @@
 #include "backends/simt/common.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/reduce.h"
 
 namespace strata::STRATA_SIMT {
@@ -24,6 +25,7 @@ struct Routes {
 // before it end, and then writes them in order. offsets (experts + 1), order (tokens * used).
 STRATA_KERNEL STRATA_BOUNDS(kThreads) void sort_routes(Routes routes, int* offsets, Rows<int> order,
                                                        int experts) {
+  take_turn();
   auto* lower = dynamic_shared<int>();
   auto* mine = lower + threads_x() / lane_count();
   const int expert = block_x();
@@ -74,8 +76,9 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const std::int64_t count = ids.shape.elements();
   const Routes routes{rows_of<const int>(ids), static_cast<int>(ids.columns()),
                       static_cast<int>(count)};
-  launch(stream, sort_routes, row_grid(experts), threads_for(count), 2 * kThreads * sizeof(int),
-         routes, operands.out[0].as<int>(), rows_of<int>(operands.out[1]), experts);
+  launch_overlapped(stream, sort_routes, row_grid(experts), threads_for(count),
+                    2 * kThreads * sizeof(int), routes, operands.out[0].as<int>(),
+                    rows_of<int>(operands.out[1]), experts);
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

@@ -1,5 +1,7 @@
+#include "backends/simt/cache.h"
 #include "backends/simt/common.h"
 #include "backends/simt/norm.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/rows.h"
 
 namespace strata::STRATA_SIMT {
@@ -7,21 +9,27 @@ namespace {
 
 constexpr int kRowThreads = 512;
 constexpr int kHeadThreads = 128;
-constexpr int kHeadColumns = 512;  // up to which a warp does a group
 
-// A block per row of `columns`, all of which are one group. The second pass finds the row in the
-// first-level cache.
+STRATA_DEVICE float row_norm_scale(const FourRows& x, int columns, float eps) {
+  const float* row = x.row(block_x());
+  float sum = 0.0F;
+  for (int column = 4 * thread_x(); column < columns; column += 4 * threads_x()) {
+    const Four a = load_four(row, x.wide, column, columns);
+    for (int i = 0; i < 4; ++i) sum = fma_of(a.v[i], a.v[i], sum);
+  }
+  return norm_scale(block_sum(sum, dynamic_shared<float>()), columns, eps);
+}
+
+// A block per row of `columns`, all of which are one group; rows as short as heads are summed like
+// them. The second pass finds the row in the first-level cache.
 template <Layout layout>
 STRATA_KERNEL STRATA_BOUNDS(kRowThreads) void norm_rows(FourRows x, FourRows w, FourRows out,
                                                         int columns, float eps) {
+  take_turn();
   const std::int64_t row = block_x();
+  const float scale = columns <= kLargestHead ? head_norm_scale(x.row(row), columns, eps)
+                                              : row_norm_scale(x, columns, eps);
   const int step = 4 * threads_x();
-  float sum = 0.0F;
-  for (int column = 4 * thread_x(); column < columns; column += step) {
-    const Four a = load_four(x.row(row), x.wide, column, columns);
-    for (int i = 0; i < 4; ++i) sum = fma_of(a.v[i], a.v[i], sum);
-  }
-  const float scale = norm_scale(block_sum(sum, dynamic_shared<float>()), columns, eps);
   for (int base = 0; base < columns; base += step) {  // all threads: store_activation votes
     const int column = base + 4 * thread_x();
     Four a = load_four(x.row(row), x.wide, column, columns);
@@ -35,6 +43,7 @@ STRATA_KERNEL STRATA_BOUNDS(kRowThreads) void norm_rows(FourRows x, FourRows w, 
 STRATA_KERNEL STRATA_BOUNDS(kHeadThreads) void norm_heads(Rows<const float> x, const float* w,
                                                           Rows<float> out, std::int64_t rows,
                                                           int heads, int n, float eps) {
+  take_turn();
   const std::int64_t item = std::int64_t{block_x()} * (threads_x() / lane_count()) + warp();
   if (item >= rows * heads) return;
   const std::int64_t row = item / heads;
@@ -67,19 +76,21 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const float eps = std::get<RmsNorm>(op.desc.attributes).eps;
   const auto columns = static_cast<int>(x.columns());
   const auto n = static_cast<int>(w.shape.elements());
-  if (out.layout == Layout::rows && (n < columns || n <= kHeadColumns)) {
+  if (out.layout == Layout::rows && (n < columns || n <= kLargestHead)) {
     const std::int64_t heads = columns / n;
     // A warp of the smallest lane count more than needed does nothing.
-    launch(stream, norm_heads, row_grid(groups(x.rows() * heads, kHeadThreads / kMaxLanes)),
-           kHeadThreads, 0, rows_of<const float>(x), w.as<const float>(), rows_of<float>(out),
-           x.rows(), static_cast<int>(heads), n, eps);
+    launch_overlapped(stream, norm_heads,
+                      row_grid(groups(x.rows() * heads, kHeadThreads / kMaxLanes)), kHeadThreads, 0,
+                      rows_of<const float>(x), w.as<const float>(), rows_of<float>(out), x.rows(),
+                      static_cast<int>(heads), n, eps);
     return;
   }
   const auto kernel = out.layout == Layout::quantized ? norm_rows<Layout::quantized>
                       : out.layout == Layout::rounded ? norm_rows<Layout::rounded>
                                                       : norm_rows<Layout::rows>;
-  launch(stream, kernel, row_grid(x.rows()), row_threads(columns), kRowThreads * sizeof(float),
-         four_rows(x), four_rows(w), four_rows(out), columns, eps);
+  launch_overlapped(stream, kernel, row_grid(x.rows()), row_threads(columns),
+                    kRowThreads * sizeof(float), four_rows(x), four_rows(w), four_rows(out),
+                    columns, eps);
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

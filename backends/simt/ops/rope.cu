@@ -1,3 +1,4 @@
+#include "backends/simt/overlap.h"
 #include "backends/simt/rope.h"
 
 namespace strata::STRATA_SIMT {
@@ -9,6 +10,7 @@ STRATA_KERNEL STRATA_BOUNDS(kRopeThreads) void turn_heads(Rows<const float> x,
                                                           const std::byte* step_block,
                                                           Rows<float> out, int heads,
                                                           RopeShape shape) {
+  take_turn();
   auto* turns = dynamic_shared<Turn>();
   const Step step(step_block);
   const int t = block_x();
@@ -37,10 +39,11 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const TensorView& x = operands.in[0];
   if (x.shape.elements() == 0) return;
   const std::int64_t heads = x.columns() / rope.head_dim;
-  launch(stream, turn_heads, row_grid(x.rows(), rope_tiles(x.rows(), heads)), kRopeThreads,
-         static_cast<std::size_t>(rope.rot_dim / 2) * sizeof(Turn), rows_of<const float>(x),
-         operands.in[1].as<const float>(), operands.in[2].data, rows_of<float>(operands.out[0]),
-         static_cast<int>(heads), rope_shape(rope, 0.0F));
+  launch_overlapped(stream, turn_heads, row_grid(x.rows(), rope_tiles(x.rows(), heads)),
+                    kRopeThreads, static_cast<std::size_t>(rope.rot_dim / 2) * sizeof(Turn),
+                    rows_of<const float>(x), operands.in[1].as<const float>(), operands.in[2].data,
+                    rows_of<float>(operands.out[0]), static_cast<int>(heads),
+                    rope_shape(rope, 0.0F));
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

@@ -1,3 +1,4 @@
+#include "backends/simt/overlap.h"
 #include "backends/simt/rope.h"
 
 namespace strata::STRATA_SIMT {
@@ -34,6 +35,7 @@ STRATA_DEVICE void append_head(const AppendOperands& x, const RopeShape& shape, 
 // Block (token, part of its heads): a warp per head, first those of q, then of k, then of v.
 STRATA_KERNEL STRATA_BOUNDS(kRopeThreads) void turn_and_append(AppendOperands x, int heads,
                                                                RopeShape shape) {
+  take_turn();
   auto* turns = dynamic_shared<Turn>();
   auto* scratch = reinterpret_cast<float*>(turns + shape.pairs()) + warp() * shape.head_dim;
   const Step step(x.step);
@@ -97,9 +99,10 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
                          cache_pages(operands.inout[0]),
                          cache_pages(operands.inout[1]),
                          rows_of<float>(operands.out[0])};
-  launch(stream, turn_and_append,
-         row_grid(q.rows(), rope_tiles(q.rows(), heads + 2 * append.kv_heads)), kRopeThreads,
-         floats * sizeof(float), x, static_cast<int>(heads), rope_shape(append.rope, append.eps));
+  launch_overlapped(stream, turn_and_append,
+                    row_grid(q.rows(), rope_tiles(q.rows(), heads + 2 * append.kv_heads)),
+                    kRopeThreads, floats * sizeof(float), x, static_cast<int>(heads),
+                    rope_shape(append.rope, append.eps));
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }

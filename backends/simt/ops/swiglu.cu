@@ -1,4 +1,5 @@
 #include "backends/simt/common.h"
+#include "backends/simt/overlap.h"
 #include "backends/simt/rows.h"
 
 namespace strata::STRATA_SIMT {
@@ -10,6 +11,7 @@ constexpr int kThreads = 128;
 template <Layout layout>
 STRATA_KERNEL STRATA_BOUNDS(kThreads) void swiglu_rows(FourRows gate, FourRows up, FourRows out,
                                                        int columns) {
+  take_turn();
   const int row = block_x();
   const int column = 4 * (block_y() * kThreads + thread_x());
   const Four g = load_four(gate.row(row), gate.wide, column, columns);
@@ -28,9 +30,9 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
   const auto kernel = out.layout == Layout::quantized ? swiglu_rows<Layout::quantized>
                       : out.layout == Layout::rounded ? swiglu_rows<Layout::rounded>
                                                       : swiglu_rows<Layout::rows>;
-  launch(stream, kernel, row_grid(out.rows(), groups(out.columns(), 4 * kThreads)), kThreads, 0,
-         four_rows(operands.in[0]), four_rows(operands.in[1]), four_rows(out),
-         static_cast<int>(out.columns()));
+  launch_overlapped(stream, kernel, row_grid(out.rows(), groups(out.columns(), 4 * kThreads)),
+                    kThreads, 0, four_rows(operands.in[0]), four_rows(operands.in[1]),
+                    four_rows(out), static_cast<int>(out.columns()));
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }
