@@ -9,9 +9,12 @@
 
 namespace strata::STRATA_SIMT {
 
+typedef short Shorts4 __attribute__((ext_vector_type(4)));
+typedef float Floats4 __attribute__((ext_vector_type(4)));
+
 /// Lane l has row l % 16 and columns 4 (l / 16) .. + 3.
 struct Fragment {
-  short __attribute__((ext_vector_type(4))) v;
+  Shorts4 v;
 };
 
 STRATA_DEVICE Fragment load_fragment(const std::uint16_t* tile, int pitch) {
@@ -23,7 +26,7 @@ STRATA_DEVICE Fragment load_fragment(const std::uint16_t* tile, int pitch) {
 
 /// Lane l has column l % 16 and rows 4 (l / 16) .. + 3.
 struct Accumulator {
-  float __attribute__((ext_vector_type(4))) v = {0, 0, 0, 0};
+  Floats4 v = {0, 0, 0, 0};
 };
 
 STRATA_DEVICE void multiply(Accumulator& sums, const Fragment& a, const Fragment& b) {
@@ -46,9 +49,12 @@ STRATA_DEVICE void for_each_element(Accumulator& sums, const Use& use) {
 
 namespace strata::STRATA_SIMT {
 
+typedef short Shorts16 __attribute__((ext_vector_type(16)));
+typedef float Floats8 __attribute__((ext_vector_type(8)));
+
 /// Lanes l and l + 16 have row l, whole.
 struct Fragment {
-  short __attribute__((ext_vector_type(16))) v;
+  Shorts16 v;
 };
 
 STRATA_DEVICE Fragment load_fragment(const std::uint16_t* tile, int pitch) {
@@ -63,7 +69,7 @@ STRATA_DEVICE Fragment load_fragment(const std::uint16_t* tile, int pitch) {
 
 /// Lane l has column l % 16 and every second row from l / 16 on.
 struct Accumulator {
-  float __attribute__((ext_vector_type(8))) v = {0, 0, 0, 0, 0, 0, 0, 0};
+  Floats8 v = {0, 0, 0, 0, 0, 0, 0, 0};
 };
 
 STRATA_DEVICE void multiply(Accumulator& sums, const Fragment& a, const Fragment& b) {
