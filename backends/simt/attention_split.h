@@ -14,6 +14,11 @@ inline constexpr int kSplitWarps = 4;  // of them at most
 inline constexpr int kSplitTile = 64;  // positions whose scores are in shared memory
 inline constexpr int kSplitUnit = 32;  // positions that are not split further
 inline constexpr int kSplits = 64;     // parts at most
+/// Blocks of a multiprocessor that registers shall suffice for, with R queries each.
+template <int R>
+inline constexpr int kSplitBlocks = R >= 8   ? 3
+                                    : R >= 4 ? 4
+                                             : 5;
 inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
 inline constexpr int kCombineThreads = 256;
 
@@ -179,35 +184,32 @@ STRATA_DEVICE void soften_tile(SplitShared<R>& shared, int count) {
   }
 }
 
-/// sums (R) of this thread's columns += exponentials times values of its team's rows.
-template <DType kValue, int R>
-STRATA_DEVICE void add_values(const AttentionArgs& a, const Team& team,
-                              const SplitShared<R>& shared, int count, Eight (&sums)[R]) {
+/// Values of the rows base, base + teams, ... (kSplitAhead of them) of `count`; zeros behind them.
+template <DType kValue>
+STRATA_DEVICE void load_values(const AttentionArgs& a, const Team& team, const std::int64_t* rows,
+                               int count, int base, Eight (&values)[kSplitAhead]) {
   STRATA_UNROLL
-  for (int r = 0; r < R; ++r) {
-    STRATA_UNROLL
-    for (int j = 0; j < 8; ++j) sums[r].v[j] *= shared.factor[r];
+  for (int i = 0; i < kSplitAhead; ++i) {
+    const int row = base + i * team.count;
+    values[i] = {};
+    if (row < count && team.column < a.head_dim)
+      values[i] = load_eight(kValue == kAnyDType ? a.v.dtype : kValue, a.v.row(rows[row]),
+                             team.column, a.head_dim);
   }
-  if (team.column >= a.head_dim) return;
-  for (int base = team.index; base < count; base += kSplitAhead * team.count) {
-    Eight values[kSplitAhead];
+}
+
+/// sums (R) of this thread's columns += exponentials of those rows times their values.
+template <int R>
+STRATA_DEVICE void add_values(const Team& team, const SplitShared<R>& shared, int count, int base,
+                              const Eight (&values)[kSplitAhead], Eight (&sums)[R]) {
+  STRATA_UNROLL
+  for (int i = 0; i < kSplitAhead; ++i) {
+    const int row = base + i * team.count;
     STRATA_UNROLL
-    for (int i = 0; i < kSplitAhead; ++i) {
-      const int row = base + i * team.count;
-      values[i] = {};
-      if (row < count)
-        values[i] = load_eight(kValue == kAnyDType ? a.v.dtype : kValue, a.v.row(shared.rows[row]),
-                               team.column, a.head_dim);
-    }
-    STRATA_UNROLL
-    for (int i = 0; i < kSplitAhead; ++i) {
-      const int row = base + i * team.count;
+    for (int r = 0; r < R; ++r) {
+      const float weight = row < count ? shared.scores[r * kSplitTile + row] : 0.0F;
       STRATA_UNROLL
-      for (int r = 0; r < R; ++r) {
-        const float weight = row < count ? shared.scores[r * kSplitTile + row] : 0.0F;
-        STRATA_UNROLL
-        for (int j = 0; j < 8; ++j) sums[r].v[j] = fma_of(weight, values[i].v[j], sums[r].v[j]);
-      }
+      for (int j = 0; j < 8; ++j) sums[r].v[j] = fma_of(weight, values[i].v[j], sums[r].v[j]);
     }
   }
 }
@@ -241,7 +243,9 @@ STRATA_DEVICE void store_part(const AttentionArgs& a, const Team& team, SplitSha
 
 // Block (part, kv head and share of its query heads, token).
 template <DType kKey, DType kValue, int R>
-STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, SplitParts parts) {
+STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
+                                   kSplitBlocks<R>) void attend_part(AttentionArgs a,
+                                                                     SplitParts parts) {
   take_turn();
   auto& shared = *dynamic_shared<SplitShared<R>>();
   const Step step(a.step);
@@ -271,11 +275,23 @@ STRATA_KERNEL STRATA_BOUNDS(kSplitThreads) void attend_part(AttentionArgs a, Spl
     for (int i = thread_x(); i < count; i += threads_x())
       shared.rows[i] = cache_index(a.k, table, heads.kv_head, tile + i);
     sync_block();
+    Eight values[kSplitAhead];  // on their way while scores are computed
+    load_values<kValue>(a, team, shared.rows, count, team.index, values);
     score_tile<kKey, R>(a, team, shared.rest(), shared.rows, count, shared.scores);
     sync_block();
     soften_tile(shared, count);
     sync_block();
-    add_values<kValue, R>(a, team, shared, count, sums);
+    STRATA_UNROLL
+    for (int r = 0; r < R; ++r) {
+      STRATA_UNROLL
+      for (int j = 0; j < 8; ++j) sums[r].v[j] *= shared.factor[r];
+    }
+    add_values<R>(team, shared, count, team.index, values, sums);
+    const int pass = kSplitAhead * team.count;
+    for (int base = team.index + pass; base < count; base += pass) {
+      load_values<kValue>(a, team, shared.rows, count, base, values);
+      add_values<R>(team, shared, count, base, values, sums);
+    }
     sync_block();
   }
   store_part(a, team, shared, sums, heads, parts);
