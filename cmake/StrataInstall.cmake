@@ -1,5 +1,5 @@
-# What `cmake --install` puts where: the program and its shell completions (component program),
-# licence and docs (component docs).
+# What `cmake --install` puts where: the program with its modules and its shell completions
+# (component program), licence and docs (component docs).
 include(GNUInstallDirs)
 
 # The program writes its own completions, from the same table that its options come from.
@@ -22,6 +22,11 @@ if(TARGET strata)
     strata_install_completion(zsh _strata zsh/site-functions)
     strata_install_completion(fish strata.fish fish/vendor_completions.d)
   endif()
+endif()
+if(TARGET strata_hip)
+  install(TARGETS strata_hip LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/strata COMPONENT program)
+  # HIP of /opt/rocm is where the system's linker does not look.
+  set_target_properties(strata_hip PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
 endif()
 install(FILES ${CMAKE_SOURCE_DIR}/LICENSE ${CMAKE_SOURCE_DIR}/README.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT docs)

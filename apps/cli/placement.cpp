@@ -121,24 +121,4 @@ Placement choose_devices(const PlacementWish& wish, const DeviceLister& present)
   return placement;
 }
 
-std::vector<DeviceLayers> deal_layers(const Placement& placement, std::int64_t layers) {
-  std::vector<DeviceLayers> dealt;
-  const std::int64_t limit = placement.gpu_layers.value_or(layers);
-  if (limit >= layers) {
-    for (const DeviceId& id : placement.devices) dealt.push_back({id, -1});
-    return dealt;
-  }
-  const auto gpus = static_cast<std::int64_t>(
-      std::count_if(placement.devices.begin(), placement.devices.end(), is_gpu));
-  std::int64_t gpu = 0;
-  for (const DeviceId& id : placement.devices) {
-    if (!is_gpu(id)) continue;
-    const std::int64_t before = (limit * gpu + gpus - 1) / gpus;
-    const std::int64_t share = (limit * ++gpu + gpus - 1) / gpus - before;
-    if (share > 0) dealt.push_back({id, share});
-  }
-  dealt.push_back({kCpu, -1});
-  return dealt;
-}
-
 }  // namespace strata::cli

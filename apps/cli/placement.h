@@ -17,10 +17,10 @@ struct PlacementWish {
   std::optional<std::int64_t> main_gpu;  ///< --main-gpu
 };
 
-/// The devices that compute a model's layers, the first layers on the first.
+/// The devices that compute a model's layers.
 struct Placement {
   std::vector<DeviceId> devices;  ///< never empty, each once
-  /// At most so many layers on the GPUs, the others on the CPU; empty: no such limit.
+  /// So many of the layers on the GPUs, the others on the CPU; empty: no such limit.
   std::optional<std::int64_t> gpu_layers;
 };
 
@@ -33,14 +33,5 @@ using DeviceLister = std::function<std::vector<DeviceInfo>()>;
 /// there. Throws Error{usage} for what cannot be read and Error{device_missing} where layers are
 /// wanted on a GPU and there is none.
 Placement choose_devices(const PlacementWish& wish, const DeviceLister& present);
-
-/// A device's share of a model.
-struct DeviceLayers {
-  DeviceId device;
-  std::int64_t layers = -1;  ///< -1: as many as fit, and on the last device all that are left
-};
-
-/// How the `layers` of a model are dealt to the devices of a placement, in their order.
-std::vector<DeviceLayers> deal_layers(const Placement& placement, std::int64_t layers);
 
 }  // namespace strata::cli

@@ -97,23 +97,5 @@ TEST(Placement, WhatCannotBeIsAnError) {
   EXPECT_THAT(refused({"toaster", "", {}}, two_gpus).hint(), HasSubstr("cuda:1"));
 }
 
-TEST(Placement, LayersAreDealtInOrder) {
-  const DeviceId gpu{BackendKind::cuda, 0}, other{BackendKind::cuda, 1}, cpu{BackendKind::cpu, 0};
-  auto text = [](const Placement& placement, std::int64_t layers) {
-    std::string all;
-    for (const DeviceLayers& share : deal_layers(placement, layers))
-      all += to_string(share.device) + "=" + std::to_string(share.layers) + " ";
-    return all;
-  };
-  EXPECT_EQ(text({{gpu}, {}}, 32), "cuda:0=-1 ");
-  EXPECT_EQ(text({{gpu, cpu}, {}}, 32), "cuda:0=-1 cpu:0=-1 ");
-  EXPECT_EQ(text({{gpu}, 99}, 32), "cuda:0=-1 ");
-  EXPECT_EQ(text({{gpu}, 32}, 32), "cuda:0=-1 ");
-  EXPECT_EQ(text({{gpu}, 12}, 32), "cuda:0=12 cpu:0=-1 ");
-  EXPECT_EQ(text({{cpu, gpu}, 12}, 32), "cuda:0=12 cpu:0=-1 ");
-  EXPECT_EQ(text({{gpu, other}, 5}, 32), "cuda:0=3 cuda:1=2 cpu:0=-1 ");
-  EXPECT_EQ(text({{gpu, other}, 1}, 32), "cuda:0=1 cpu:0=-1 ");
-}
-
 }  // namespace
 }  // namespace strata::cli
