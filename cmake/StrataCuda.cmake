@@ -89,7 +89,7 @@ function(strata_known_cuda_architectures nvcc out)
   execute_process(COMMAND ${nvcc} --list-gpu-code OUTPUT_VARIABLE known ERROR_QUIET TIMEOUT 20)
   set(chosen "")
   foreach(architecture IN LISTS STRATA_CUDA_STANDARD_ARCHITECTURES)
-    string(REPLACE "-real" "" number ${architecture})
+    string(REGEX MATCH "^[0-9]+" number ${architecture})  # variants like 90a are not listed
     if("${known}\n" MATCHES "sm_${number}\n")
       list(APPEND chosen ${architecture})
     endif()

@@ -74,10 +74,11 @@ STRATA_DEVICE FloatColumns load_x_columns(const std::byte* x, int column, int k)
   if constexpr (kAligned) {
     const auto low = load16<Float4>(at);
     const auto high = load16<Float4>(at + 4);
-    return {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
+    out = {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
+  } else {
+    STRATA_UNROLL
+    for (int i = 0; i < kFloatUnit; ++i) out.v[i] = column + i < k ? at[i] : 0.0F;
   }
-  STRATA_UNROLL
-  for (int i = 0; i < kFloatUnit; ++i) out.v[i] = column + i < k ? at[i] : 0.0F;
   return out;
 }
 
