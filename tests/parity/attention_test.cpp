@@ -141,6 +141,24 @@ TEST(Attention, MatchesReferenceForLongContexts) {
   }
 }
 
+// Few query rows read several heads of a page in one go: two, three or all six of them.
+TEST(Attention, MatchesReferenceWhereAnItemHasSeveralHeads) {
+  for (int threads : {1, 2, 3}) {
+    for_each_device(threads, [](Device& device) {
+      for (const std::vector<SequencePart>& parts :
+           {std::vector<SequencePart>{{1700, 1}}, {{3300, 1}}, {{700, 2}, {1200, 1}}}) {
+        AttentionCase c = usual();
+        c.kv_heads = 6;
+        c.heads = 12;
+        c.page_tokens = 64;
+        c.k_dtype = c.v_dtype = DType::F16;
+        c.parts = parts;
+        check_attention(device, c);
+      }
+    });
+  }
+}
+
 TEST(Attention, TokensThatSeeNothingGetZeros) {
   for_each_device(2, [](Device& device) {
     for (int window : {0, 8}) {

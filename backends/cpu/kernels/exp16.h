@@ -47,8 +47,12 @@ static inline F32Part exp_part(F32Part x) {
   const F32Part low = set_part(-104.0F);        // its exponential rounds to zero
   const F32Part high = set_part(89.0F);         // and to infinity
   const F32Part magic = set_part(12582912.0F);  // 1.5 * 2^23: adding it rounds to an integer
-  x = x < low ? low : x;                        // comparisons with NaN are false: NaN stays
+#if defined(__AVX512F__)
+  x = _mm512_min_ps(high, _mm512_max_ps(low, x));  // the second operand where one is NaN
+#else
+  x = x < low ? low : x;  // comparisons with NaN are false: NaN stays
   x = x > high ? high : x;
+#endif
   const F32Part shifted = fma_part(x, set_part(1.44269504F), magic);
   const F32Part n = shifted - magic;
   F32Part r = fma_part(n, set_part(-0.693145752F), x);
@@ -60,11 +64,15 @@ static inline F32Part exp_part(F32Part x) {
   q = fma_part(q, r, set_part(1.0F / 6));
   q = fma_part(q, r, set_part(0.5F));
   q = fma_part(q, r * r, r) + 1.0F;
+#if defined(__AVX512F__)
+  return _mm512_scalef_ps(q, n);  // rounds once, as the two halves do
+#else
   const I32Part exponent = (I32Part)shifted - (I32Part)magic;
   const I32Part half = exponent >> 1;
   const F32Part first = (F32Part)((half + 127) << 23);
   const F32Part second = (F32Part)((exponent - half + 127) << 23);
   return q * first * second;
+#endif
 }
 
 /// e to the power of each lane, within two units in the last place; infinity and NaN as in expf.

@@ -11,6 +11,11 @@ namespace {
 constexpr std::int64_t kItemRows = 64;
 // Items per thread below which several threads share the chunks of an item.
 constexpr std::int64_t kItemsPerThread = 8;
+// Bytes of a page that an item reads in one go, if its few rows leave it the choice: the hardware
+// reads ahead in runs of memory, and the heads of a page lie one behind the other.
+constexpr std::int64_t kRunBytes = 64 * 1024;
+// Items per thread below which they take one kv head each all the same.
+constexpr std::int64_t kRunsPerThread = 4;
 // Chunks for whose results a split token has a place; more are done in turns.
 constexpr std::int64_t kPlaces = 64;
 
@@ -31,7 +36,8 @@ struct Sizes {
       : stride(padded(attention.head_dim)),
         shared_heads(attention.heads / attention.kv_heads),
         group_tokens(std::clamp<std::int64_t>(kItemRows / shared_heads, 1, tokens)),
-        item_rows(group_tokens * shared_heads),
+        item_rows(std::max(group_tokens * shared_heads,
+                           std::min(attention.kv_heads * shared_heads, kItemRows))),
         thread(item_rows * (stride + kScoreStride) + kConvertedSlots * stride +
                2 * padded(item_rows) + 2 * sums(item_rows)),
         items(tokens * attention.kv_heads),
@@ -40,6 +46,17 @@ struct Sizes {
         shared(padded(tokens + 1) + padded(items)) {}
 
   std::int64_t sums(std::int64_t rows) const { return rows * stride + padded(2 * rows); }
+  // Heads of an item for groups of `rows` rows per head and `pages` of them: of those that make
+  // whole runs of memory the most.
+  std::int64_t kv_heads(const Attention& attention, std::int64_t rows, std::int64_t head_bytes,
+                        std::int64_t most) const {
+    std::int64_t heads = 1;
+    for (std::int64_t n = 2; n <= attention.kv_heads; ++n)
+      if (attention.kv_heads % n == 0 && n * rows <= item_rows && n * head_bytes <= kRunBytes &&
+          n <= most)
+        heads = n;
+    return heads;
+  }
 
   std::int64_t stride;
   std::int64_t shared_heads;
@@ -81,11 +98,14 @@ struct Batch {
   std::int32_t* left;  // (items): chunks of a turn that are not done
   float* places;
 
-  std::int64_t items() const { return groups * run.attention.kv_heads; }
+  std::int64_t kv_heads;  // of an item: a divisor of all
+
+  std::int64_t group_items() const { return run.attention.kv_heads / kv_heads; }
+  std::int64_t items() const { return groups * group_items(); }
   // The last are those that see the most.
   AttentionItem item(std::int64_t i) const {
-    const std::int32_t* group = starts + i / run.attention.kv_heads;
-    return {group[0], group[1], i % run.attention.kv_heads};
+    const std::int32_t* group = starts + i / group_items();
+    return {group[0], group[1], i % group_items() * kv_heads, kv_heads};
   }
 };
 
@@ -207,6 +227,21 @@ void run_split(CpuStream& stream, const Batch& batch, float* scratch, Turn turn,
   }
 }
 
+// Chunks that any group sees; `tokens` is set to those of the largest group.
+Share chunks_of(const AttentionRun& run, const std::int32_t* starts, std::int64_t groups,
+                std::int64_t& tokens) {
+  Share all{0, 0};
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const Share mine = run.chunks({starts[g], starts[g + 1], 0, 1});
+    tokens = std::max<std::int64_t>(tokens, starts[g + 1] - starts[g]);
+    if (mine.begin < mine.end)
+      all = all.begin == all.end
+                ? mine
+                : Share{std::min(all.begin, mine.begin), std::max(all.end, mine.end)};
+  }
+  return all;
+}
+
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   CpuStream& s = cpu_stream(stream);
   const Attention& attention = std::get<Attention>(op.desc.attributes);
@@ -221,21 +256,18 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
   const std::int64_t groups =
       find_groups(run.step.sequences(), run.q.rows(), sizes.group_tokens, starts);
   std::int32_t* left = starts + (sizes.shared - padded(sizes.items));
-  const Batch batch{run,    sizes, starts,
-                    groups, left,  scratch + threads * sizes.thread + sizes.shared};
-
   const std::int64_t workers = s.threads(run.q.rows());
   const bool parallel = workers > 1 && elements_seen(run) >= kWorthAPool;
-  Share all{0, 0};  // chunks that any item sees
-  std::int64_t rows = 0;
-  for (std::int64_t i = 0; i < batch.items(); i += attention.kv_heads) {
-    const Share mine = run.chunks(batch.item(i));
-    rows = std::max(rows, run.rows(batch.item(i)));
-    if (mine.begin < mine.end)
-      all = all.begin == all.end
-                ? mine
-                : Share{std::min(all.begin, mine.begin), std::max(all.end, mine.end)};
-  }
+  std::int64_t tokens = 0;  // of the largest group
+  const Share all = chunks_of(run, starts, groups, tokens);
+  const std::int64_t head_rows = tokens * run.shared_heads();
+  const std::int64_t runs = groups * attention.kv_heads * (all.end - all.begin);
+  const std::int64_t kv_heads =
+      sizes.kv_heads(attention, head_rows, run.k_pages.shape[2] * run.k_pages.row_stride,
+                     parallel ? runs / (workers * kRunsPerThread) : runs);
+  const Batch batch{
+      run, sizes, starts, groups, left, scratch + threads * sizes.thread + sizes.shared, kv_heads};
+  const std::int64_t rows = head_rows * kv_heads;
   const std::int64_t count =
       parallel
           ? std::min(split_chunks(batch, workers, rows, all.end - all.begin), all.end - all.begin)

@@ -29,11 +29,13 @@ Share AttentionRun::chunks(const AttentionItem& item) const {
 
 void AttentionRun::load_queries(const AttentionItem& item, float* rows) const {
   const std::int64_t dim = attention.head_dim;
-  for (std::int64_t t = item.first; t < item.last; ++t) {
-    const float* heads = f32_row(q, t) + item.kv_head * shared_heads() * dim;
-    for (std::int64_t h = 0; h < shared_heads(); ++h, rows += stride()) {
-      std::copy_n(heads + h * dim, dim, rows);
-      std::fill(rows + dim, rows + stride(), 0.0F);
+  for (std::int64_t kv = item.kv_head; kv < item.kv_head + item.kv_heads; ++kv) {
+    for (std::int64_t t = item.first; t < item.last; ++t) {
+      const float* heads = f32_row(q, t) + kv * shared_heads() * dim;
+      for (std::int64_t h = 0; h < shared_heads(); ++h, rows += stride()) {
+        std::copy_n(heads + h * dim, dim, rows);
+        std::fill(rows + dim, rows + stride(), 0.0F);
+      }
     }
   }
 }
@@ -46,10 +48,10 @@ void AttentionRun::begin(const AttentionItem& item, const AttentionSums& sums) c
   }
 }
 
-void AttentionRun::run_chunk(const AttentionItem& item, std::int64_t chunk,
-                             const AttentionScratch& scratch, const AttentionSums& result) const {
+Share AttentionRun::load_rows(const AttentionItem& item, std::int64_t chunk,
+                              const AttentionScratch& scratch) const {
   const std::int64_t origin = chunk * kAttentionChunk;
-  Share needed{kAttentionChunk, 0};  // slots that any of the tokens sees
+  Share needed{kAttentionChunk, 0};
   for (std::int64_t t = item.first; t < item.last; ++t) {
     const Share sees = visible(t);
     Share slots{std::max(sees.begin - origin, std::int64_t{0}),
@@ -58,35 +60,58 @@ void AttentionRun::run_chunk(const AttentionItem& item, std::int64_t chunk,
       needed = {std::min(needed.begin, slots.begin), std::max(needed.end, slots.end)};
     else
       slots = {0, 0};
-    const std::int64_t row = (t - item.first) * shared_heads();
-    std::fill_n(scratch.begin + row, shared_heads(), static_cast<std::int32_t>(slots.begin));
-    std::fill_n(scratch.end + row, shared_heads(), static_cast<std::int32_t>(slots.end));
+    for (std::int64_t kv = 0; kv < item.kv_heads; ++kv) {
+      const std::int64_t row = kv * head_rows(item) + (t - item.first) * shared_heads();
+      std::fill_n(scratch.begin + row, shared_heads(), static_cast<std::int32_t>(slots.begin));
+      std::fill_n(scratch.end + row, shared_heads(), static_cast<std::int32_t>(slots.end));
+    }
   }
   load_queries(item, scratch.q);
-  const AttentionRows rows{this->rows(item), attention.head_dim, stride(),    attention.scale,
-                           scratch.q,        scratch.begin,      scratch.end, scratch.scores,
-                           result.acc,       result.state};
+  return needed;
+}
+
+void AttentionRun::run_chunk(const AttentionItem& item, std::int64_t chunk,
+                             const AttentionScratch& scratch, const AttentionSums& result) const {
+  const Share needed = load_rows(item, chunk, scratch);
+  const auto rows_at = [&](std::int64_t row, std::int64_t count) {
+    return AttentionRows{count,
+                         attention.head_dim,
+                         stride(),
+                         attention.scale,
+                         scratch.q + row * stride(),
+                         scratch.begin + row,
+                         scratch.end + row,
+                         scratch.scores + row * kScoreStride,
+                         result.acc + row * stride(),
+                         result.state + 2 * row};
+  };
   const std::int32_t* pages = step.pages(step.sequences()[item.first]);
   const std::int64_t page_tokens = k_pages.shape[2];
-  const std::int64_t first = origin + needed.begin;
-  const std::int64_t last = origin + needed.end;
-  const auto row_at = [&](const TensorView& cache, std::int64_t position) {
-    return cache_row(cache, pages[position / page_tokens], item.kv_head, position % page_tokens);
+  const std::int64_t first = chunk * kAttentionChunk + needed.begin;
+  const std::int64_t last = chunk * kAttentionChunk + needed.end;
+  const auto row_at = [&](const TensorView& cache, std::int64_t position, std::int64_t kv) {
+    return cache_row(cache, pages[position / page_tokens], item.kv_head + kv,
+                     position % page_tokens);
   };
+  // Page by page, in each the heads: the order in which they lie in memory.
   const auto each_page = [&](const TensorView& cache, const std::byte* then, auto&& body) {
     for (std::int64_t p = first; p < last;) {
       const std::int64_t count = std::min(page_tokens - p % page_tokens, last - p);
-      const std::byte* data = row_at(cache, p);
-      const std::byte* next = p + count < last ? row_at(cache, p + count) : then;
-      body(rows,
-           CacheSlots{cache.dtype, data, cache.row_stride, p - origin, count,
-                      data + count * cache.row_stride, next},
-           scratch.slots);
+      for (std::int64_t kv = 0; kv < item.kv_heads; ++kv) {
+        const std::byte* data = row_at(cache, p, kv);
+        const std::byte* next = kv + 1 < item.kv_heads ? row_at(cache, p, kv + 1)
+                                : p + count < last     ? row_at(cache, p + count, 0)
+                                                       : then;
+        body(rows_at(kv * head_rows(item), head_rows(item)),
+             CacheSlots{cache.dtype, data, cache.row_stride, p - chunk * kAttentionChunk, count,
+                        data + count * cache.row_stride, next},
+             scratch.slots);
+      }
       p += count;
     }
   };
-  each_page(k_pages, first < last ? row_at(v_pages, first) : nullptr, kernels.attention_scores);
-  kernels.attention_softmax(rows);
+  each_page(k_pages, first < last ? row_at(v_pages, first, 0) : nullptr, kernels.attention_scores);
+  kernels.attention_softmax(rows_at(0, rows(item)));
   each_page(v_pages, nullptr, kernels.attention_values);
 }
 
@@ -98,9 +123,11 @@ void AttentionRun::merge(const AttentionItem& item, const AttentionSums& chunk,
 void AttentionRun::finish(const AttentionItem& item, const AttentionSums& sums) const {
   const std::int64_t dim = attention.head_dim;
   for (std::int64_t r = 0; r < rows(item); ++r) {
-    const std::int64_t head = item.kv_head * shared_heads() + r % shared_heads();
+    const std::int64_t head =
+        (item.kv_head + r / head_rows(item)) * shared_heads() + r % shared_heads();
+    const std::int64_t token = item.first + r % head_rows(item) / shared_heads();
     kernels.attention_finish(sums.acc + r * stride(), sums.state + 2 * r, dim,
-                             f32_row(out, item.first + r / shared_heads()) + head * dim);
+                             f32_row(out, token) + head * dim);
   }
 }
 

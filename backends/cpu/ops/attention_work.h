@@ -27,11 +27,13 @@ struct AttentionScratch {
   AttentionSums sums;
 };
 
-/// Consecutive tokens [first, last) of one sequence, for the query heads of one kv head.
+/// Consecutive tokens [first, last) of one sequence, for the query heads of `kv_heads` kv heads
+/// from `kv_head` on. Its rows are ordered by kv head, then by token, then by query head.
 struct AttentionItem {
   std::int64_t first;
   std::int64_t last;
   std::int64_t kv_head;
+  std::int64_t kv_heads;
 };
 
 /// A run of the op: what is the same for all items. The functions below are called by any thread.
@@ -46,9 +48,11 @@ struct AttentionRun {
 
   std::int64_t shared_heads() const { return attention.heads / attention.kv_heads; }
   std::int64_t stride() const { return (attention.head_dim + 15) / 16 * 16; }
-  std::int64_t rows(const AttentionItem& item) const {
+  /// Rows of each of the item's kv heads, and of all.
+  std::int64_t head_rows(const AttentionItem& item) const {
     return (item.last - item.first) * shared_heads();
   }
+  std::int64_t rows(const AttentionItem& item) const { return head_rows(item) * item.kv_heads; }
   /// Positions that token t sees; none for padding at a negative position.
   Share visible(std::int64_t t) const;
   /// Chunks [begin, end) of which the item sees a part.
@@ -65,6 +69,9 @@ struct AttentionRun {
 
  private:
   void load_queries(const AttentionItem& item, float* rows) const;
+  /// The item's rows in `scratch` and what they see of the chunk. Returns slots that any row sees.
+  Share load_rows(const AttentionItem& item, std::int64_t chunk,
+                  const AttentionScratch& scratch) const;
 };
 
 }  // namespace strata::cpu
