@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cctype>
-#include <fstream>
 #include <string>
 
 #include "backends/simt/simt_backend.h"
@@ -11,34 +9,19 @@
 namespace strata::cuda {
 namespace {
 
-// "580.65.06" of the line "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun ..."
-std::string driver_release() {
-  std::ifstream file("/proc/driver/nvidia/version");
-  for (std::string word; file >> word;)
-    if (std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != std::string::npos)
-      return word;
-  return {};
-}
-
-// What the driver is called: by its release where the kernel tells, else by the CUDA it knows.
-std::string driver_text(int driver) {
-  const std::string release = driver_release();
-  return release.empty() ? fmt::format("driver for CUDA {}", version_text(driver))
-                         : fmt::format("driver {}", release);
-}
-
 // Both 35 (insufficient driver) and 100 (no device) stand for "no driver" and for "no device".
 void explain(api::Status reason, int runtime, int driver, BackendStatus& status) {
   if (driver == 0) {
     status.reason = "no NVIDIA driver: libcuda.so.1 not found or without a kernel module";
     status.hint = fmt::format("install a driver for CUDA {} or newer", version_text(runtime));
   } else if (reason == cudaErrorInsufficientDriver && driver < runtime) {
-    status.reason = fmt::format("the {} knows CUDA {}, and this build needs CUDA {}",
-                                driver_text(driver), version_text(driver), version_text(runtime));
+    status.reason =
+        fmt::format("the {} knows CUDA {}, and this build needs CUDA {}", api::driver_name(driver),
+                    version_text(driver), version_text(runtime));
     status.hint = "install a newer NVIDIA driver, or build with an older CUDA toolkit";
   } else if (reason == cudaSuccess || reason == cudaErrorNoDevice ||
              reason == cudaErrorInsufficientDriver) {
-    status.reason = fmt::format("no NVIDIA GPU is visible to the {}", driver_text(driver));
+    status.reason = fmt::format("no NVIDIA GPU is visible to the {}", api::driver_name(driver));
     status.hint = "look at nvidia-smi and at CUDA_VISIBLE_DEVICES";
   } else {
     status.reason = api::text(reason);
@@ -54,7 +37,7 @@ BackendStatus status() {
   int driver = 0;
   if (api::versions(&runtime, &driver) != api::kSuccess) api::clear_error();
   status.versions = fmt::format("CUDA {}", version_text(runtime));
-  if (driver != 0) status.versions += ", " + driver_text(driver);
+  if (driver != 0) status.versions += ", " + api::driver_name(driver);
   int count = 0;
   const api::Status reason = api::device_count(&count);
   if (reason != api::kSuccess) api::clear_error();
@@ -63,14 +46,7 @@ BackendStatus status() {
   return status;
 }
 
-std::vector<DeviceInfo> list_devices() {
-  std::vector<DeviceInfo> devices = list_simt_devices();
-  int runtime = 0;
-  int driver = 0;
-  if (devices.empty() || api::versions(&runtime, &driver) != api::kSuccess) return devices;
-  for (DeviceInfo& info : devices) info.driver = driver_text(driver);
-  return devices;
-}
+std::vector<DeviceInfo> list_devices() { return list_simt_devices(); }
 
 std::unique_ptr<Device> open_device(int index) { return open_simt_device(index); }
 

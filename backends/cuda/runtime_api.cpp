@@ -1,5 +1,7 @@
 #include "backends/cuda/runtime_api.h"
 
+#include <cctype>
+#include <fstream>
 #include <string>
 
 namespace strata::cuda::api {
@@ -13,7 +15,23 @@ int attribute(cudaDeviceAttr which, int device) {
   return cudaDeviceGetAttribute(&value, which, device) == cudaSuccess ? value : 0;
 }
 
+// "580.65.06" of the line "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Sun ..."
+std::string driver_release() {
+  std::ifstream file("/proc/driver/nvidia/version");
+  for (std::string word; file >> word;)
+    if (std::isdigit(static_cast<unsigned char>(word[0])) && word.find('.') != std::string::npos)
+      return word;
+  return {};
+}
+
 }  // namespace
+
+std::string driver_name(int driver) {
+  const std::string release = driver_release();
+  if (!release.empty()) return "driver " + release;
+  return "driver for CUDA " + std::to_string(driver / 1000) + "." +
+         std::to_string(driver % 1000 / 10);
+}
 
 std::string text(Status status) {
   return std::string(cudaGetErrorString(status)) + " (" + cudaGetErrorName(status) + ")";
@@ -25,6 +43,8 @@ Status properties(int device, Properties* result) {
   if (status != cudaSuccess) return status;
   result->name = vendor.name;
   result->arch = "sm_" + std::to_string(vendor.major) + std::to_string(vendor.minor);
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess) result->driver = driver_name(driver);
   result->memory_bytes = vendor.totalGlobalMem;
   result->shared_bytes = vendor.sharedMemPerBlockOptin;
   result->lanes = vendor.warpSize;

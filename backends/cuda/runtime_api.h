@@ -30,6 +30,8 @@ std::string text(Status status);
 /// Forgets the calling thread's last error, which the next call would report again.
 inline void clear_error() { static_cast<void>(cudaGetLastError()); }
 
+/// "driver 580.65.06" where the kernel tells its release, else by the CUDA that it knows.
+std::string driver_name(int driver);
 /// Versions as 1000 * major + 10 * minor; of the driver 0 when there is none.
 inline Status versions(int* runtime, int* driver) {
   const Status status = cudaRuntimeGetVersion(runtime);
@@ -37,6 +39,7 @@ inline Status versions(int* runtime, int* driver) {
 }
 inline Status device_count(int* count) { return cudaGetDeviceCount(count); }
 inline Status use_device(int device) { return cudaSetDevice(device); }
+inline Status device_synchronize() { return cudaDeviceSynchronize(); }
 Status properties(int device, Properties* result);
 inline Status memory_info(std::size_t* free, std::size_t* total) {
   return cudaMemGetInfo(free, total);

@@ -37,6 +37,7 @@ inline Status versions(int* runtime, int* driver) {
 }
 inline Status device_count(int* count) { return hipGetDeviceCount(count); }
 inline Status use_device(int device) { return hipSetDevice(device); }
+inline Status device_synchronize() { return hipDeviceSynchronize(); }
 Status properties(int device, Properties* result);
 inline Status memory_info(std::size_t* free, std::size_t* total) {
   return hipMemGetInfo(free, total);

@@ -11,7 +11,8 @@ namespace strata::STRATA_SIMT {
 /// What the vendor's runtime says of a device.
 struct Properties {
   std::string name;
-  std::string arch;  ///< "sm_90", "gfx942"
+  std::string arch;    ///< "sm_90", "gfx942"
+  std::string driver;  ///< its name and version; may be empty
   std::uint64_t memory_bytes = 0;
   std::size_t shared_bytes = 0;  ///< the most that one block may have
   int lanes = 0;

@@ -32,6 +32,7 @@ DeviceInfo device_info(int index, const Properties& found) {
   info.unified = found.unified;
   info.lanes = found.lanes;
   info.compute_units = found.compute_units;
+  info.driver = found.driver;
   return info;
 }
 
@@ -85,6 +86,7 @@ void SimtDevice::check(api::Status status, const char* what) const {
 
 MemoryUse SimtDevice::memory() const {
   activate();
+  static_cast<void>(api::stream_synchronize(pool_stream_));  // what was given back is free then
   std::size_t free = 0;
   std::size_t total = 0;
   if (api::memory_info(&free, &total) != api::kSuccess) api::clear_error();
@@ -143,6 +145,8 @@ void SimtDevice::release_pinned(void* owner, std::byte* data, std::size_t) {
 
 void SimtDevice::release_imported(void* owner, std::byte* data, std::size_t) {
   static_cast<SimtDevice*>(owner)->activate();
+  // Its user may still be at work, and the pages are the file's: nothing else keeps them in place.
+  static_cast<void>(api::device_synchronize());
   api::host_unregister(data);
 }
 

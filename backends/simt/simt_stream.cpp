@@ -15,22 +15,6 @@ namespace {
 
 constexpr std::size_t kStagingBytes = 4 << 20;
 
-// One piece of a copy between pageable and staging memory, in stream order.
-struct PieceCopy {
-  std::byte* to;
-  const std::byte* from;
-  std::size_t bytes;
-  int value;  // of a fill, which has no `from`
-};
-
-void run_piece(void* context) {
-  const std::unique_ptr<PieceCopy> piece(static_cast<PieceCopy*>(context));
-  if (piece->from == nullptr)
-    std::memset(piece->to, piece->value, piece->bytes);
-  else
-    std::memcpy(piece->to, piece->from, piece->bytes);
-}
-
 std::string_view base_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
@@ -57,10 +41,24 @@ SimtRecording::~SimtRecording() {
   api::graph_destroy(graph_);
 }
 
-// A host task with the stream that learns of its failure; kept for the next task when it has run.
+// Work for the host, kept for the next when it has been done: a task of the caller's, or, without
+// one, a copy between memory that is not pinned and memory that is, or a fill.
 struct SimtStream::Task {
-  SimtStream* stream;
+  SimtStream* stream = nullptr;
   HostTask task;
+  std::byte* to = nullptr;
+  const std::byte* from = nullptr;  // null: a fill with `value`
+  std::size_t bytes = 0;
+  int value = 0;
+
+  void run() const {
+    if (task.run != nullptr)
+      task.run(task.context);
+    else if (from == nullptr)
+      std::memset(to, value, bytes);
+    else
+      std::memcpy(to, from, bytes);
+  }
 };
 
 SimtStream::SimtStream(SimtDevice& device, StreamRole) : device_(device) {
@@ -96,7 +94,7 @@ void SimtStream::copy(BufferSpan dst, BufferSpan src) {
   else if (src.kind == MemoryKind::device && dst.kind == MemoryKind::host)
     stage_down(dst.data, src.data, src.bytes);
   else if (src.kind == MemoryKind::host || dst.kind == MemoryKind::host)
-    enqueue({run_piece, new PieceCopy{dst.data, src.data, src.bytes, 0}});
+    enqueue({this, {}, dst.data, src.data, src.bytes, 0});
   else
     device_.check(api::memcpy_async(dst.data, src.data, src.bytes, handle_), "copying");
 }
@@ -106,7 +104,7 @@ void SimtStream::stage_up(std::byte* to, const std::byte* from, std::size_t byte
   check_not_recording("a copy from memory that is not pinned");
   for (std::size_t at = 0; at < bytes; at += kStagingBytes) {
     const std::size_t piece = std::min(kStagingBytes, bytes - at);
-    enqueue({run_piece, new PieceCopy{staging(), from + at, piece, 0}});
+    enqueue({this, {}, staging(), from + at, piece, 0});
     device_.check(api::memcpy_async(to + at, staging(), piece, handle_), "copying");
   }
 }
@@ -116,7 +114,7 @@ void SimtStream::stage_down(std::byte* to, const std::byte* from, std::size_t by
   for (std::size_t at = 0; at < bytes; at += kStagingBytes) {
     const std::size_t piece = std::min(kStagingBytes, bytes - at);
     device_.check(api::memcpy_async(staging(), from + at, piece, handle_), "copying");
-    enqueue({run_piece, new PieceCopy{to + at, staging(), piece, 0}});
+    enqueue({this, {}, to + at, staging(), piece, 0});
   }
 }
 
@@ -131,7 +129,7 @@ void SimtStream::fill(BufferSpan span, std::byte value) {
   const int byte = static_cast<int>(value);
   if (span.kind == MemoryKind::host) {
     check_not_recording("filling memory that is not pinned");
-    enqueue({run_piece, new PieceCopy{span.data, nullptr, span.bytes, byte}});
+    enqueue({this, {}, span.data, nullptr, span.bytes, byte});
   } else {
     device_.check(api::memset_async(span.data, byte, span.bytes, handle_), "filling memory");
   }
@@ -146,10 +144,10 @@ void SimtStream::check_not_recording(const char* what) const {
 void SimtStream::host_task(HostTask task) {
   check_not_recording("a host task");
   device_.activate();
-  enqueue(task);
+  enqueue({this, task, nullptr, nullptr, 0, 0});
 }
 
-void SimtStream::enqueue(HostTask task) {
+void SimtStream::enqueue(const Task& task) {
   check_not_recording("work for the host");
   Task* slot = nullptr;
   {
@@ -162,9 +160,10 @@ void SimtStream::enqueue(HostTask task) {
     slot = idle_tasks_.back();
     idle_tasks_.pop_back();
   }
-  *slot = {this, task};
-  device_.check(api::launch_host_func(handle_, &SimtStream::run_task, slot),
-                "enqueuing a host task");
+  *slot = task;
+  const api::Status status = api::launch_host_func(handle_, &SimtStream::run_task, slot);
+  if (status != api::kSuccess) give_back(slot);
+  device_.check(status, "enqueuing work for the host");
 }
 
 // On a thread of the vendor's runtime, from which nothing may be thrown.
@@ -172,12 +171,16 @@ void SimtStream::run_task(void* context) {
   Task* slot = static_cast<Task*>(context);
   SimtStream& stream = *slot->stream;
   try {
-    slot->task.run(slot->task.context);
+    slot->run();
   } catch (...) {
     stream.fail_later(std::current_exception());
   }
-  const std::lock_guard lock(stream.mutex_);
-  stream.idle_tasks_.push_back(slot);
+  stream.give_back(slot);
+}
+
+void SimtStream::give_back(Task* slot) {
+  const std::lock_guard lock(mutex_);
+  idle_tasks_.push_back(slot);
 }
 
 void SimtStream::fail_later(std::exception_ptr error) {
@@ -208,7 +211,8 @@ bool SimtStream::reached(std::uint64_t ticket) const {
   if (ticket <= reached_) return true;
   device_.activate();
   // Only the last kEvents tickets still have an event of their own.
-  const std::uint64_t oldest = ticket_ < kEvents ? 1 : ticket_ - kEvents + 1;
+  const std::uint64_t last = ticket_;
+  const std::uint64_t oldest = last < kEvents ? 1 : last - kEvents + 1;
   const std::uint64_t asked = std::max(ticket, oldest);
   const api::Status status = api::event_query(event(asked));
   if (status == api::kNotReady) {
@@ -230,7 +234,7 @@ void SimtStream::synchronize() {
   }
   if (error) std::rethrow_exception(error);
   device_.check(status, "work that was enqueued before");
-  reached_ = ticket_;
+  reached_ = ticket_.load();
 }
 
 void SimtStream::begin_recording() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -59,7 +60,8 @@ class SimtStream final : public Stream {
 
   struct Task;
   static void run_task(void* context);
-  void enqueue(HostTask task);
+  void enqueue(const Task& task);
+  void give_back(Task* slot);
   void fail_later(std::exception_ptr error);
   void stage_up(std::byte* to, const std::byte* from, std::size_t bytes);
   void stage_down(std::byte* to, const std::byte* from, std::size_t bytes);
@@ -70,8 +72,8 @@ class SimtStream final : public Stream {
   SimtDevice& device_;
   api::StreamHandle handle_{};
   std::array<api::EventHandle, kEvents> events_{};
-  std::uint64_t ticket_ = 0;
-  mutable std::uint64_t reached_ = 0;
+  std::atomic<std::uint64_t> ticket_{0};  // other threads may ask what has been reached
+  mutable std::atomic<std::uint64_t> reached_{0};
   bool recording_ = false;
   Buffer staging_;
 

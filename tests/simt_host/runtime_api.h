@@ -31,6 +31,7 @@ inline void clear_error() {}
 
 Status device_count(int* count);
 Status use_device(int device);
+inline Status device_synchronize() { return kSuccess; }
 Status properties(int device, Properties* result);
 Status memory_info(std::size_t* free, std::size_t* total);
 
