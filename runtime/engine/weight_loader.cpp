@@ -76,6 +76,7 @@ class Loader {
     const TensorView in = dense_view(staged.data(), from);
     const TensorView out = dense_view(piece.to(), to);
     op.run(stream_, op, {{&in, 1}, {}, {&out, 1}}, {workspace_.data(), op.workspace_bytes});
+    stream_.synchronize();  // before an import of the pages ends
   }
 
   // The file's bytes where the device's ops can read them: its own pages, or a copy on the device.
