@@ -25,8 +25,9 @@ struct VulkanLimits {
   std::array<std::uint32_t, 3> max_groups{};  ///< of one dispatch, x y z
   std::uint32_t max_invocations = 0;          ///< of one work group, and along x
   std::uint64_t max_buffer_bytes = 0;         ///< of one allocation
-  std::uint64_t import_alignment = 0;         ///< of host memory; 0: it cannot be imported
-  bool has_subgroup_arithmetic = false;       ///< subgroupAdd and the like, in compute shaders
+  /// Of host memory that is used in place; 0: the device cannot, or has memory of its own.
+  std::uint64_t import_alignment = 0;
+  bool has_subgroup_arithmetic = false;  ///< subgroupAdd and the like, in compute shaders
   bool has_subgroup_shuffle = false;
   bool has_int_dot = false;       ///< OpSDotKHR on packed bytes can be used
   bool has_fast_int_dot = false;  ///< ... and is one instruction (false on lavapipe)

@@ -147,7 +147,10 @@ void read_limits(PhysicalDevice& device, const Properties& properties) {
   if (properties.maintenance4.maxBufferSize != 0)
     limits.max_buffer_bytes =
         std::min(limits.max_buffer_bytes, properties.maintenance4.maxBufferSize);
-  limits.import_alignment = properties.import.minImportedHostPointerAlignment;
+  // Beside memory of its own, pages of the host would be read over the bus again and again.
+  const VkPhysicalDeviceType type = properties.base.properties.deviceType;
+  if (type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU)
+    limits.import_alignment = properties.import.minImportedHostPointerAlignment;
   if ((properties.vulkan11.subgroupSupportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
     const VkSubgroupFeatureFlags operations = properties.vulkan11.subgroupSupportedOperations;
     limits.has_subgroup_arithmetic = (operations & VK_SUBGROUP_FEATURE_ARITHMETIC_BIT) != 0;

@@ -16,7 +16,7 @@ class VulkanImport : public OnVulkan {
     OnVulkan::SetUp();
     if (IsSkipped()) return;
     if (device_->limits().import_alignment == 0)
-      GTEST_SKIP() << "SKIP: the device has no VK_EXT_external_memory_host";
+      GTEST_SKIP() << "SKIP: the device has memory of its own, or no VK_EXT_external_memory_host";
     const std::string path = (folder_ / "weights").string();
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes_.data()),
