@@ -16,9 +16,7 @@ inline constexpr int kSplitUnit = 32;  // positions that are not split further
 inline constexpr int kSplits = 64;     // parts at most
 /// Blocks of a multiprocessor that registers shall suffice for, with R queries each.
 template <int R>
-inline constexpr int kSplitBlocks = R >= 8   ? 3
-                                    : R >= 4 ? 4
-                                             : 5;
+inline constexpr int kSplitBlocks = R >= 4 ? 3 : 4;
 inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
 inline constexpr int kCombineThreads = 256;
 
