@@ -9,7 +9,7 @@ Usage: tools/check_gpu_registers.sh hip OBJECT_FOLDER [LLVM_FOLDER]
        tools/check_gpu_registers.sh cuda OBJECT_FOLDER
 
 Prints a line per kernel: architecture, registers, bytes of scratch memory, spilled registers, name.
-Fails if a kernel of linear*.cu or attention*.cu spills; exit status 77 (skipped) without the tools.
+Fails if a kernel of gemv*.cu, linear*.cu or attention*.cu spills; exit status 77 (skipped) without the tools.
 TXT
 }
 
@@ -79,7 +79,7 @@ spilling=0
 kernels=0
 while IFS= read -r object; do
   critical=no
-  [[ $(basename "$object") =~ ^(linear|attention) ]] && critical=yes
+  [[ $(basename "$object") =~ ^(linear|gemv|attention) ]] && critical=yes
   while read -r arch registers scratch spills name; do
     kernels=$((kernels + 1))
     printf '%-8s %4d registers %6d scratch %4d spilled  %s\n' \

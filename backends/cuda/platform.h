@@ -17,6 +17,7 @@
 #define STRATA_DEVICE __device__ __forceinline__
 #define STRATA_BOTH __host__ __device__ __forceinline__
 #define STRATA_UNROLL _Pragma("unroll")
+#define STRATA_NO_UNROLL _Pragma("unroll 1")
 
 #include "backends/simt/launch.h"
 

@@ -28,12 +28,14 @@ STRATA_DEVICE void for_each_element(Accumulator& sums, const Use& use) {
 }
 
 STRATA_DEVICE void multiply(Accumulator& sums, const Fragment& a, const Fragment& b) {
-  for_each_element(sums, [&](int row, int column, float& sum) {
-    STRATA_UNROLL
-    for (int k = 0; k < 16; ++k)
-      sum = fma_of(bf16_to_float(a.tile[row * a.pitch + k]),
-                   bf16_to_float(b.tile[column * b.pitch + k]), sum);
-  });
+  const int column = lane() % 16;
+  STRATA_NO_UNROLL
+  for (int k = 0; k < 16; ++k) {
+    const float right = bf16_to_float(b.tile[column * b.pitch + k]);
+    for_each_element(sums, [&](int row, int, float& sum) {
+      sum = fma_of(bf16_to_float(a.tile[row * a.pitch + k]), right, sum);
+    });
+  }
 }
 
 }  // namespace strata::STRATA_SIMT

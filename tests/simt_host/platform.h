@@ -17,6 +17,7 @@
 #define STRATA_DEVICE inline
 #define STRATA_BOTH inline
 #define STRATA_UNROLL
+#define STRATA_NO_UNROLL
 
 #include "backends/simt/launch.h"
 #include "runtime/core/half.h"

@@ -24,26 +24,22 @@ struct RawColumns {
 
 template <class T, bool kAligned>
 STRATA_DEVICE RawColumns<T> load_columns(const std::byte* row, int column, int k) {
-  RawColumns<T> out;
+  RawColumns<T> out = {};
   const std::byte* at = row + column * static_cast<int>(sizeof(T));
   if constexpr (kAligned) {
     STRATA_UNROLL
-    for (int i = 0; i < out.kWords / 4; ++i) {
+    for (int i = 0; i < RawColumns<T>::kWords / 4; ++i) {
       const Int4 v = load16_stream(at + 16 * i);
       STRATA_UNROLL
       for (int j = 0; j < 4; ++j) out.words[4 * i + j] = word_of(v, j);
     }
-    return out;
-  }
-  constexpr int kEach = 4 / static_cast<int>(sizeof(T));  // columns of a word
-  STRATA_UNROLL
-  for (int i = 0; i < out.kWords; ++i) {
-    out.words[i] = 0;
+  } else {
+    constexpr int kEach = 4 / static_cast<int>(sizeof(T));  // columns of a word
     STRATA_UNROLL
-    for (int j = 0; j < kEach; ++j)
-      if (column + i * kEach + j < k)
-        out.words[i] |= static_cast<unsigned>(reinterpret_cast<const T*>(at)[i * kEach + j])
-                        << (j * 16);
+    for (int i = 0; i < kFloatUnit; ++i)
+      if (column + i < k)
+        out.words[i / kEach] |= static_cast<unsigned>(reinterpret_cast<const T*>(at)[i])
+                                << (i % kEach * 16);
   }
   return out;
 }
@@ -69,17 +65,17 @@ STRATA_DEVICE FloatColumns floats_of_columns(const RawColumns<std::uint32_t>& ra
 
 template <bool kAligned>
 STRATA_DEVICE FloatColumns load_x_columns(const std::byte* x, int column, int k) {
-  FloatColumns out;
   const auto* at = reinterpret_cast<const float*>(x) + column;
   if constexpr (kAligned) {
     const auto low = load16<Float4>(at);
     const auto high = load16<Float4>(at + 4);
-    out = {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
+    return {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}};
   } else {
+    FloatColumns out;
     STRATA_UNROLL
     for (int i = 0; i < kFloatUnit; ++i) out.v[i] = column + i < k ? at[i] : 0.0F;
+    return out;
   }
-  return out;
 }
 
 /// kAligned: rows of w and x begin on multiples of 16 bytes, and k is a multiple of a unit.

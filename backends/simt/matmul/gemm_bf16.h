@@ -197,20 +197,23 @@ STRATA_KERNEL STRATA_BOUNDS(Tile::kMostThreads / kMaxLanes *
   write_tiles<Tile>(job, m, range, first, sums);
 }
 
-/// Enqueues it for the whole job, with tiles as flat as there are rows.
+/// Enqueues it for the whole job.
+template <class Weights, class Tile>
+void launch_gemm_tile(Stream& stream, MatmulJob job, int lanes) {
+  const unsigned blocks = divide_rows(job, job.gated ? Tile::kRows / 2 : Tile::kRows);
+  const auto tiles = static_cast<unsigned>(most_tiles(job, Tile::kTokens));
+  launch(stream, gemm_bf16<Weights, Tile>, {blocks, tiles},
+         static_cast<unsigned>(Tile::kWarps * lanes), Tile::kSharedBytes, job);
+}
+
+/// With tiles as flat as there are rows.
 template <class Weights>
-void launch_gemm(Stream& stream, MatmulJob job, int lanes) {
-  const auto launch_tile = [&]<class Tile>(Tile) {
-    const unsigned blocks = divide_rows(job, job.gated ? Tile::kRows / 2 : Tile::kRows);
-    const auto tiles = static_cast<unsigned>(most_tiles(job, Tile::kTokens));
-    launch(stream, gemm_bf16<Weights, Tile>, {blocks, tiles},
-           static_cast<unsigned>(Tile::kWarps * lanes), Tile::kSharedBytes, job);
-  };
+void launch_gemm(Stream& stream, const MatmulJob& job, int lanes) {
   const int rows = job.routes.offsets == nullptr ? job.rows : job.rows / job.routes.experts;
   if (rows <= 2 * FlatTile::kTokens)
-    launch_tile(FlatTile{});
+    launch_gemm_tile<Weights, FlatTile>(stream, job, lanes);
   else
-    launch_tile(WideTile{});
+    launch_gemm_tile<Weights, WideTile>(stream, job, lanes);
 }
 
 }  // namespace strata::STRATA_SIMT

@@ -22,8 +22,13 @@ void launch_gemv_float(Stream& stream, const MatmulJob& job, int lanes);
 void launch_gemm_f32(Stream& stream, MatmulJob job);
 /// x rounded, w of any dtype but F32, in any layout: bf16 products, f32 sums.
 void launch_gemm_bf16(Stream& stream, const MatmulJob& job, int lanes);
-void launch_gemm_bf16_32(Stream& stream, const MatmulJob& job, int lanes);  ///< planes, of 32
-void launch_gemm_bf16_k(Stream& stream, const MatmulJob& job, int lanes);   ///< planes, of 256
+// Of those in planes, a few dtypes each; and of all of them in rows.
+void launch_gemm_bf16_4(Stream& stream, const MatmulJob& job, int lanes);
+void launch_gemm_bf16_5(Stream& stream, const MatmulJob& job, int lanes);
+void launch_gemm_bf16_codes(Stream& stream, const MatmulJob& job, int lanes);
+void launch_gemm_bf16_k2(Stream& stream, const MatmulJob& job, int lanes);
+void launch_gemm_bf16_k4(Stream& stream, const MatmulJob& job, int lanes);
+void launch_gemm_bf16_file(Stream& stream, const MatmulJob& job, int lanes);
 
 /// Gives each matrix the blocks that its rows take at `rows_per_block`; returns how many in all.
 inline unsigned divide_rows(MatmulJob& job, int rows_per_block) {

@@ -2,20 +2,14 @@
 
 namespace strata::STRATA_SIMT {
 
-void launch_gemm_bf16_k(Stream& stream, const MatmulJob& job, int lanes) {
+void launch_gemm_bf16_k4(Stream& stream, const MatmulJob& job, int lanes) {
   switch (job.type) {
-    case DType::Q2_K:
-      return launch_gemm<PlaneWeights<CodecQ2_K>>(stream, job, lanes);
-    case DType::Q3_K:
-      return launch_gemm<PlaneWeights<CodecQ3_K>>(stream, job, lanes);
     case DType::Q4_K:
       return launch_gemm<PlaneWeights<CodecQ4_K>>(stream, job, lanes);
     case DType::Q5_K:
       return launch_gemm<PlaneWeights<CodecQ5_K>>(stream, job, lanes);
     case DType::Q6_K:
       return launch_gemm<PlaneWeights<CodecQ6_K>>(stream, job, lanes);
-    case DType::IQ4_XS:
-      return launch_gemm<PlaneWeights<CodecIQ4_XS>>(stream, job, lanes);
     default:
       return;
   }
