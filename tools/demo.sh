@@ -31,6 +31,7 @@ done
 
 [ "$install" = no ] || install_packages "${STRATA_PACKAGES[@]}"
 [ "$with_cuda" = no ] || setup_cuda
+choose_cuda_architectures
 build_preset release strata
 
 cd "$STRATA_ROOT" || exit 1

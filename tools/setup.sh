@@ -203,6 +203,21 @@ dots() {
   done
 }
 
+# The CUDA architectures that the scripts build for: those of the GPUs that are here, or Hopper's
+# alone where there are none, which shows that the kernels compile. A build by hand, and CUDAARCHS,
+# decide otherwise: four architectures take four times as long.
+choose_cuda_architectures() {
+  local capability architectures=''
+  [ -z "${CUDAARCHS:-}" ] || return 0
+  while read -r capability; do
+    [[ $capability =~ ^[0-9]+\.[0-9]$ ]] || continue
+    capability=${capability/./}
+    [ "$capability" != 90 ] || capability=90a
+    [[ ";$architectures;" == *";$capability-real;"* ]] || architectures+="${architectures:+;}$capability-real"
+  done < <(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null)
+  STRATA_CONFIGURE_ARGS+=("-DCMAKE_CUDA_ARCHITECTURES=${architectures:-90a-real}")
+}
+
 # --with-cuda: an installed nvcc of CUDA 13, else the toolkit from PyPI wheels in .cache/cuda, which
 # needs no root.
 setup_cuda() {
