@@ -91,12 +91,22 @@ ChosenDevices open_chosen_devices(const cli::Arguments& arguments, int threads) 
 
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads) {
   const cli::Placement asked = asked_placement(arguments);
-  if (asked.devices.size() > 1 || asked.gpu_layers)
-    throw Error(ErrorCode::usage,
-                cli::command_info(arguments.command()).name == "bench" ? "bench" : "--device",
-                "measures one device with all layers on it",
-                "--device " + to_string(asked.devices.front()) + ", without -ngl N");
+  if (asked.devices.size() > 1)
+    throw Error(ErrorCode::usage, std::string(cli::command_info(arguments.command()).name),
+                fmt::format("measures one device, and {} are asked for", asked.devices.size()),
+                "--device " + to_string(asked.devices.front()));
   return open_device(to_string(asked.devices.front()), {threads, batch_threads(arguments)});
+}
+
+void refuse_split_layers(const cli::Arguments& arguments, std::int64_t layers) {
+  const cli::Placement asked = asked_placement(arguments);
+  if (asked.gpu_layers.value_or(layers + 1) <= layers)
+    throw Error(
+        ErrorCode::usage, "-ngl",
+        fmt::format("{} of {} layers (the output is one): {} measures one device with all "
+                    "of them",
+                    *asked.gpu_layers, layers + 1, cli::command_info(arguments.command()).name),
+        "-ngl all, or -ngl 0");
 }
 
 PlacedModel place_model(const Model& model, const ChosenDevices& chosen,

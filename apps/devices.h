@@ -25,6 +25,9 @@ ChosenDevices open_chosen_devices(const cli::Arguments& arguments, int threads);
 /// Opens the one device that they choose. Throws Error{usage} where they choose several.
 std::unique_ptr<Device> open_asked_device(const cli::Arguments& arguments, int threads);
 
+/// Throws Error{usage} where -ngl leaves some of a model's layers to the CPU.
+void refuse_split_layers(const cli::Arguments& arguments, std::int64_t layers);
+
 /// Where a model goes on chosen devices, and what that takes.
 struct PlacedModel {
   Placement placement;

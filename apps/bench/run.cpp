@@ -53,7 +53,8 @@ BenchModelRun::BenchModelRun(const cli::Arguments& arguments, Console& console,
     : device_(open_asked_device(arguments, setup.threads)),
       model_(Model::load(ModelFile::open(
           setup.model, {arguments.flag(OptionId::mlock), !arguments.flag(OptionId::mmap)}))),
-      options_(runner_options(arguments, setup, context)),
+      options_((refuse_split_layers(arguments, model_->config().layers),
+                runner_options(arguments, setup, context))),
       profile_(arguments),
       runner_(std::make_unique<Runner>(model_, *device_, options_,
                                        [&](std::uint64_t done, std::uint64_t total) {

@@ -138,17 +138,16 @@ void Instance::add_message(std::string text) {
 
 std::shared_ptr<Instance> shared_instance() {
   static std::mutex mutex;
-  static std::weak_ptr<Instance> kept;
+  // Never destroyed: the loader would unload the drivers with it, which some do not survive.
+  static auto* const kept = new std::shared_ptr<Instance>;
   const std::lock_guard lock(mutex);
-  std::shared_ptr<Instance> instance = kept.lock();
-  if (instance == nullptr) {
+  if (*kept == nullptr) {
     InstanceOptions options;
     const char* validation = std::getenv("STRATA_VULKAN_VALIDATION");
     options.validation = validation != nullptr && std::strcmp(validation, "1") == 0;
-    instance = std::make_shared<Instance>(options);
-    kept = instance;
+    *kept = std::make_shared<Instance>(options);
   }
-  return instance;
+  return *kept;
 }
 
 }  // namespace strata::vulkan

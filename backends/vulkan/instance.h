@@ -48,8 +48,9 @@ class Instance {
   std::vector<std::string> messages_;
 };
 
-/// The process's instance, made when nobody holds one. STRATA_VULKAN_VALIDATION=1 switches the
-/// validation layer on: what it says is thrown by the next synchronize() of a stream.
+/// The process's instance, made at the first call that finds a driver and kept.
+/// STRATA_VULKAN_VALIDATION=1 switches the validation layer on: what it says is thrown by the next
+/// synchronize() of a stream.
 std::shared_ptr<Instance> shared_instance();
 
 }  // namespace strata::vulkan

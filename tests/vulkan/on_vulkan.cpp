@@ -16,7 +16,8 @@ struct Shared {
 
 // Making an instance takes a tenth of a second: all tests share one.
 Shared& shared() {
-  static Shared made = [] {
+  // Never destroyed, as the backend's own: the drivers stay loaded, and leak reports know them.
+  static Shared& made = *new Shared([] {
     Shared shared;
     // Mesa's own cache would look for the folder of a test that is over.
     setenv("MESA_SHADER_CACHE_DISABLE", "true", 1);
@@ -34,17 +35,9 @@ Shared& shared() {
       shared.why_not = error.detail();
     }
     return shared;
-  }();
+  }());
   return made;
 }
-
-// Before the driver's library goes at exit.
-class DropInstance : public testing::Environment {
- public:
-  void TearDown() override { shared().instance.reset(); }
-};
-[[maybe_unused]] const auto* const kDropInstance =
-    testing::AddGlobalTestEnvironment(new DropInstance);
 
 }  // namespace
 
