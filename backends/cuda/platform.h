@@ -23,6 +23,8 @@
 
 namespace strata::cuda {
 
+/// Most shared memory that a block of any GPU of this platform can have (Hopper and later).
+inline constexpr unsigned kMostSharedBytes = 227 << 10;
 inline constexpr int kMaxLanes = 64;  ///< of any device: for arrays
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 

@@ -23,6 +23,8 @@
 
 namespace strata::hip {
 
+/// Most shared memory that a block of any GPU of this platform can have (CDNA and RDNA).
+inline constexpr unsigned kMostSharedBytes = 64 << 10;
 inline constexpr int kMaxLanes = 64;  ///< of any device: for arrays
 
 STRATA_DEVICE int thread_x() { return static_cast<int>(threadIdx.x); }

@@ -25,6 +25,8 @@
 
 namespace strata::simt_host {
 
+/// Most shared memory that a block of any GPU of this platform can have (a Machine's standard).
+inline constexpr unsigned kMostSharedBytes = 64 << 10;
 inline constexpr int kMaxLanes = 64;
 
 inline int thread_x() { return running->thread; }

@@ -40,9 +40,9 @@ STRATA_DEVICE float sum_over_lanes(float (&values)[kValues]) {
     const bool upper = (lane() & kMask) != 0;
     STRATA_UNROLL
     for (int i = 0; i < kCount; ++i) {
-      const float keep = upper ? values[i + kCount] : values[i];
-      const float give = upper ? values[i] : values[i + kCount];
-      values[i] = keep + shuffle_xor(give, kMask);
+      const float low = values[i];
+      const float high = values[i + kCount];
+      values[i] = (upper ? high : low) + shuffle_xor(upper ? low : high, kMask);
     }
     return sum_over_lanes<kValues, kCount / 2>(values);
   } else {

@@ -106,10 +106,16 @@ struct MatrixVariant {
   unsigned threads;
 };
 
+// Without a kernel where no GPU of this platform has the shared memory.
+template <int kDim, int kTerms>
+MatrixVariant matrix_of() {
+  constexpr std::size_t kBytes = sizeof(MatrixShared<kDim, kTerms>);
+  if constexpr (kBytes <= kMostSharedBytes) return {attend_matrices<kDim, kTerms>, kBytes, 0};
+  return {nullptr, kBytes, 0};
+}
 template <int kDim>
 MatrixVariant matrix_of_terms(bool one_term) {
-  if (one_term) return {attend_matrices<kDim, 1>, sizeof(MatrixShared<kDim, 1>), 0};
-  return {attend_matrices<kDim, 2>, sizeof(MatrixShared<kDim, 2>), 0};
+  return one_term ? matrix_of<kDim, 1>() : matrix_of<kDim, 2>();
 }
 
 MatrixVariant matrix_variant(const OpDesc& op, const SimtLimits& limits) {
