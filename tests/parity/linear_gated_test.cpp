@@ -75,6 +75,7 @@ TEST(LinearGated, GivesTheBitsOfItsParts) {
   for (const std::string& isa : device_names()) {
     for (const DType dtype : weight_dtypes()) {
       for (const std::int64_t rows : {1, 2, 17}) {
+        if (rows == 2 && largest_batch() < 100) continue;  // simulated: each launch is slow
         Device& device = test_device(isa, rows == 2 ? 3 : 2);
         const std::string what =
             isa + " " + std::string(dtype_info(dtype).name) + " rows " + std::to_string(rows);
