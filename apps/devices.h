@@ -12,10 +12,11 @@ namespace strata::apps {
 
 /// The devices that --device, -ngl and --main-gpu choose, opened.
 struct ChosenDevices {
-  std::vector<std::unique_ptr<Device>> devices;  ///< in the order of their layers' cost: GPUs first
-  std::vector<Device*> gpus;                     ///< of these
-  Device* cpu = nullptr;                         ///< if it may compute layers
-  std::optional<std::int64_t> gpu_layers;        ///< -ngl N
+  std::vector<std::unique_ptr<Device>>
+      devices;                ///< in the order of --device; the CPU is added for -ngl N
+  std::vector<Device*> gpus;  ///< of these
+  Device* cpu = nullptr;      ///< if it may compute layers
+  std::optional<std::int64_t> gpu_layers;  ///< -ngl N
 };
 
 /// Opens them, with `threads` threads where one is the CPU (0: all usable CPUs). Throws

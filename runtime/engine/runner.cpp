@@ -35,7 +35,11 @@ void check_fit(Device& device, const MemoryPlan& need) {
                   bytes_text(missing), bytes_text(need.allocated()),
                   bytes_text(need.weights_packed), bytes_text(need.kv), bytes_text(need.compute),
                   bytes_text(free)),
-      "a smaller context (-c), a smaller cache (-ctk q8_0 -ctv q8_0) or --no-repack");
+      device.info().unified
+          ? "a smaller context (-c), a smaller cache (-ctk q8_0 -ctv q8_0) or --no-repack"
+          : "a smaller context (-c), a smaller cache (-ctk q8_0 -ctv q8_0), or -ngl auto, which "
+            "leaves "
+            "to the CPU what does not fit");
 }
 
 std::vector<std::unique_ptr<Stage>> make_stages(const Model& model, const Placement& placement,
