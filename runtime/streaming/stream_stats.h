@@ -1,0 +1,19 @@
+#pragma once
+
+#include <cstdint>
+
+namespace strata {
+
+/// What streaming has moved and waited for since the weights were loaded.
+struct StreamStats {
+  std::uint64_t units = 0;           ///< used by the executor
+  std::uint64_t bytes_read = 0;      ///< from the file, by the readers
+  std::uint64_t bytes_uploaded = 0;  ///< to the device; 0 where the host's memory is the device's
+  std::uint64_t io_wait_ns = 0;      ///< the executor's thread waited for the readers
+  std::uint64_t copy_wait_ns = 0;    ///< ... for copies out of the staging ring
+  std::uint64_t units_dropped = 0;   ///< read ahead and not used: a step left out the output matrix
+  std::uint64_t restarts = 0;        ///< the order of the sweep was left
+  double reader_seconds = 0;         ///< inside reads, summed over the reader threads
+};
+
+}  // namespace strata
