@@ -104,6 +104,7 @@ MappedFile MappedFile::open(const std::filesystem::path& path, MapOptions option
   MappedFile result;
   result.path_ = path;
   result.size_ = static_cast<std::size_t>(status.st_size);
+  result.identity_ = identity_of(file.get()).value_or(FileIdentity{});
   if (result.size_ == 0) return result;
   if (options.no_mmap)
     result.read_all(file.get());
@@ -163,6 +164,7 @@ void MappedFile::pin() {
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       warning_(std::move(other.warning_)),
+      identity_(other.identity_),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
       dropping_loses_data_(other.dropping_loses_data_) {}
@@ -170,6 +172,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(warning_, other.warning_);
+  std::swap(identity_, other.identity_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(dropping_loses_data_, other.dropping_loses_data_);
@@ -185,13 +188,13 @@ void MappedFile::will_need(std::uint64_t offset, std::uint64_t count) const noex
     ::madvise(range->begin, range->bytes, MADV_WILLNEED);
 }
 
-bool MappedFile::populate(std::uint64_t offset, std::uint64_t count) const noexcept {
+int MappedFile::try_populate(std::uint64_t offset, std::uint64_t count) const noexcept {
   const auto range = pages_of(bytes(), offset, count, false);
-  if (!range) return true;
+  if (!range) return 0;
 #ifdef MADV_POPULATE_READ
-  return ::madvise(range->begin, range->bytes, MADV_POPULATE_READ) == 0;
+  return ::madvise(range->begin, range->bytes, MADV_POPULATE_READ) == 0 ? 0 : errno;
 #else
-  return false;
+  return EINVAL;
 #endif
 }
 

@@ -6,6 +6,8 @@
 #include <span>
 #include <string>
 
+#include "runtime/core/direct_file.h"
+
 namespace strata {
 
 /// How MappedFile::open brings a file into memory.
@@ -33,6 +35,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   std::uint64_t size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
+  /// Which state of the file this is: size and time of change when it was opened.
+  const FileIdentity& identity() const { return identity_; }
+  /// Whether the bytes are the file's pages; false for a copy in memory of our own (no_mmap).
+  bool is_mapping() const { return !dropping_loses_data_; }
   /// What was asked for and not granted (mlock), with a hint; empty when all is well.
   const std::string& warning() const { return warning_; }
 
@@ -40,7 +46,12 @@ class MappedFile {
   void will_need(std::uint64_t offset, std::uint64_t count) const noexcept;
   /// Brings the range into memory and waits for it. False when the system cannot do that or the
   /// disk failed; the bytes are then read at first touch.
-  bool populate(std::uint64_t offset, std::uint64_t count) const noexcept;
+  bool populate(std::uint64_t offset, std::uint64_t count) const noexcept {
+    return try_populate(offset, count) == 0;
+  }
+  /// The same with the system's error number: EFAULT where the file ends too early or the disk
+  /// fails, EINVAL where the system cannot do it (Linux before 5.14).
+  int try_populate(std::uint64_t offset, std::uint64_t count) const noexcept;
   /// Lets the system drop the range's pages; they are read again at the next touch. No effect on a
   /// file that was read with no_mmap or pinned.
   void dont_need(std::uint64_t offset, std::uint64_t count) const noexcept;
@@ -53,6 +64,7 @@ class MappedFile {
 
   std::filesystem::path path_;
   std::string warning_;
+  FileIdentity identity_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   bool dropping_loses_data_ = false;  // anonymous memory: MADV_DONTNEED would zero it
