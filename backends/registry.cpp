@@ -143,7 +143,8 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
   if (id == DeviceId{BackendKind::cpu, 0})
     return cpu::open_device(options.cpu_threads, options.cpu_batch_threads);
   if (id == DeviceId{BackendKind::sim, 0})
-    return sim::wrap(cpu::open_device(options.cpu_threads, options.cpu_batch_threads));
+    return sim::wrap(cpu::open_device(options.cpu_threads, options.cpu_batch_threads),
+                     options.memory_bytes);
   const Row* const row = row_of(id.backend);
   if (row != nullptr && row->built)
     for (const DeviceInfo& info : row->functions().list_devices())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +15,8 @@ namespace strata {
 struct DeviceOptions {
   int cpu_threads = 0;        ///< for a step of one token; 0: one per core we may use
   int cpu_batch_threads = 0;  ///< for a step of several tokens; 0: as cpu_threads
+  /// What our allocations on a GPU may take, which a simulated device enforces; 0: all that it has.
+  std::uint64_t memory_bytes = 0;
 };
 
 /// A backend as this build has it; known without asking any driver.

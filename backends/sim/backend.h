@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "runtime/core/device.h"
@@ -9,7 +10,7 @@ namespace strata::sim {
 // All that the registry knows of this backend, which is never listed: a device for tests and for
 // trying out plans, opened where it is asked for as "sim:0".
 
-/// A simulated device with as much memory as the one inside has.
-std::unique_ptr<Device> wrap(std::unique_ptr<Device> inside);
+/// A simulated device with so much memory, and not a byte more; 0: as much as the one inside has.
+std::unique_ptr<Device> wrap(std::unique_ptr<Device> inside, std::uint64_t memory_bytes);
 
 }  // namespace strata::sim
