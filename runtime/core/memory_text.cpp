@@ -1,4 +1,4 @@
-#include "runtime/engine/memory_text.h"
+#include "runtime/core/memory_text.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,164 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/streaming/link_speeds.h"
+#include "runtime/streaming/tier.h"
+
+namespace strata {
+
+/// "device", "host", "streamed", "cpu".
+std::string_view tier_name(Tier tier);
+
+enum class UnitPart : std::uint8_t {
+  layer,    ///< all of a dense layer
+  shared,   ///< of an MoE layer, what every token uses
+  experts,  ///< of an MoE layer, the experts
+  output,   ///< the output matrix
+};
+
+/// What the planner places as one: a layer, the two parts of an MoE layer, the output matrix. Small
+/// weights (norms, biases, routers) are always where their layer is computed.
+struct PlanUnit {
+  std::int32_t layer = 0;  ///< the output matrix has the number after the last layer
+  UnitPart part = UnitPart::layer;
+  std::uint64_t file_bytes = 0;    ///< of its matrices: what streaming moves
+  std::uint64_t device_bytes = 0;  ///< of its matrices when resident, in the kernels' layout
+  std::uint64_t small_bytes = 0;   ///< of its small weights, on the device unless it is the CPU's
+  std::uint64_t cpu_bytes = 0;     ///< host memory that it takes when the CPU computes it
+  double used_per_token = 1;       ///< share of it that a token reads: k / E for experts
+  double flops_per_token = 0;      ///< matmuls of one token
+  std::vector<std::uint64_t> ops;  ///< file bytes of each op's matrices, in order; may be empty
+  std::optional<Tier> forced;      ///< the user's wish; `host` is `streamed` where not all fits
+};
+
+/// What varies the memory that is not weights.
+struct StepShape {
+  std::int64_t context = 0;     ///< tokens of each sequence
+  std::int32_t max_tokens = 0;  ///< most tokens of a step: the prompt chunk
+  std::int32_t sequences = 1;
+};
+
+/// Sizes of one unit of the stream (what one launch reads), if units are cut at about
+/// `target_bytes` of the file: those of the largest.
+struct BlockChoice {
+  std::uint64_t target_bytes = 0;
+  std::uint64_t host_slot = 0;    ///< of a slot of the staging ring
+  std::uint64_t device_slot = 0;  ///< of a device slot; of no meaning where memory is unified
+  std::uint64_t packed = 0;       ///< of the buffer that units are packed to; 0: none
+};
+
+/// Bytes that may be taken. Where memory is unified only `device` counts.
+struct Budgets {
+  std::uint64_t device = 0;
+  std::uint64_t pinned = 0;  ///< staging ring and pinned units
+  std::uint64_t host = 0;    ///< those, and what the CPU computes with
+};
+
+enum class Goal : std::uint8_t { latency, throughput };
+
+/// All that a plan depends on.
+struct ResidencyRequest {
+  std::string device = "device";    ///< for messages: "cuda:0"
+  std::vector<PlanUnit> units;      ///< in the order of execution
+  std::vector<BlockChoice> blocks;  ///< largest first; at least one
+  Budgets budgets;
+  LinkSpeeds links;
+  bool unified = false;          ///< the device computes in host memory: nothing is uploaded
+  bool cpu_may_compute = false;  ///< layers may go to the CPU unless forced elsewhere
+  Goal goal = Goal::latency;
+
+  /// Bytes of the cache of one layer. Never falls when the shape grows, nor does compute_bytes.
+  std::function<std::uint64_t(const StepShape&)> kv_bytes;
+  /// Everything else that the device needs beside weights: activations, logits, step block.
+  std::function<std::uint64_t(const StepShape&)> compute_bytes;
+
+  std::int32_t sequences = 1;      ///< that decode at a time; the most of them for throughput
+  std::int64_t context = 0;        ///< wanted
+  bool context_asked = false;      ///< by the user: it does not shrink
+  std::int64_t context_step = 16;  ///< a context that shrinks is a multiple of this (a page)
+  std::int32_t max_tokens = 512;   ///< prompt chunk when nothing streams, at least `sequences`
+  bool max_tokens_asked = false;   ///< by the user: it does not grow (it may still shrink)
+
+  int most_slots = 4;  ///< device slots. More than 4 are tried only beside CPU layers: while the
+                       ///< CPU computes one, nothing is uploaded but what has a free slot
+  double copy_variation = 0.1;  ///< standard deviation of a copy's time by its mean
+  int reader_threads = 2;
+  double copy_latency = 10e-6;         ///< seconds that each upload takes beside its bytes
+  double op_latency = 5e-6;            ///< seconds that each launch takes beside its bytes
+  double switch_seconds = 20e-6;       ///< from one device to another
+  std::int64_t typical_prompt = 1024;  ///< what latency is made small for: so many tokens in,
+  std::int64_t typical_answer = 256;   ///< so many out
+};
+
+/// Device memory of a plan, by purpose.
+struct DeviceNeed {
+  std::uint64_t resident = 0;  ///< matrices
+  std::uint64_t small = 0;     ///< weights that are never streamed
+  std::uint64_t kv = 0;
+  std::uint64_t compute = 0;
+  std::uint64_t slots = 0;  ///< device slots; where memory is unified, the staging ring
+  std::uint64_t packed = 0;
+  std::uint64_t total() const { return resident + small + kv + compute + slots + packed; }
+};
+
+/// One way that weights take in a sweep.
+struct LinkUse {
+  std::string_view name;  ///< "disk", "upload", "device", "cpu"
+  double bytes = 0;       ///< per decoding sweep
+  double limit = 0;       ///< bytes/s; 0: not measured
+  std::optional<double> busy_seconds;
+};
+
+/// What the event simulator says of a plan, in steady state.
+struct PredictedSweep {
+  double sweep_seconds = 0;  ///< of one decoding step
+  double token_seconds = 0;  ///< the same by sequences
+  double first_sweep_seconds = 0;
+  double compute_stall_seconds = 0;            ///< device or CPU waited for weights, per sweep
+  std::optional<double> prompt_sweep_seconds;  ///< of a full prompt chunk; needs measured flop/s
+};
+
+struct ResidencyPlan {
+  std::vector<Tier> tiers;  ///< by unit
+  StepShape shape;          ///< as it fits
+  bool streams = false;     ///< some unit is not resident on what computes it
+  BlockChoice block;        ///< if it streams; the zero value otherwise
+  int slots = 0;            ///< of the device; 0 where memory is unified or nothing streams
+  int ring_slots = 0;       ///< 0 where nothing is read from the file in a sweep
+  DeviceNeed need;
+  std::uint64_t pinned_bytes = 0;  ///< ring and pinned units
+  std::uint64_t host_bytes = 0;    ///< those, and what the CPU computes with; 0 where unified
+  std::uint64_t bytes_of(Tier tier) const { return tier_bytes[static_cast<int>(tier)]; }
+  std::uint64_t tier_bytes[4] = {};  ///< file bytes by tier
+
+  /// Empty where a speed that it needs was not measured.
+  std::optional<PredictedSweep> predicted;
+  std::vector<LinkUse> links;
+  std::string_view binding_link;   ///< a name of `links`; empty without a prediction
+  std::vector<std::string> notes;  ///< for the user: what became smaller, and why
+  std::string manual_flags;        ///< the options that ask for this plan
+};
+
+/// Places every unit: as little as can be is streamed, evenly spread, and the CPU takes a share
+/// where that gains 5 %. Everything fits: all is resident and there are no slots. Nothing does: row
+/// blocks shrink, then the prompt chunk, then a context that nobody asked for. A pure function of
+/// the request; no byte is touched. Throws Error{does_not_fit} with need, have and what to try;
+/// Error{bad_request} for a request that makes no sense.
+ResidencyPlan plan_residency(const ResidencyRequest& request);
+
+/// -ngl: the last `gpu_layers` stay on the device, the output first, as llama.cpp counts; the CPU
+/// computes the others and nothing is streamed. Units that are forced already are left alone.
+void force_gpu_layers(std::vector<PlanUnit>& units, std::int64_t gpu_layers);
+/// --n-cpu-moe: the experts of the first `layers` layers are computed on the CPU.
+void force_experts_to_cpu(std::vector<PlanUnit>& units, std::int64_t layers);
+
+/// The device budget to plan with after an allocation of `failed_bytes` was refused.
+std::uint64_t smaller_budget(std::uint64_t budget, std::uint64_t failed_bytes);
+
+}  // namespace strata

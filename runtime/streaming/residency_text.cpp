@@ -1,0 +1,159 @@
+#include "runtime/streaming/residency_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/core/error.h"
+#include "runtime/core/memory_text.h"
+
+namespace strata {
+namespace {
+
+std::string budget_text(std::uint64_t bytes) {
+  if (bytes % (std::uint64_t{1} << 20) == 0) return fmt::format("{}MiB", bytes >> 20);
+  return fmt::format("{}KiB", bytes >> 10);
+}
+
+void note_shrunk(const ResidencyRequest& request, ResidencyPlan& plan) {
+  const std::string memory = bytes_text(request.budgets.device);
+  const StepShape& shape = plan.shape;
+  if (shape.context < request.context)
+    plan.notes.push_back(fmt::format(
+        "the context shrinks to {} tokens: {} tokens of cache and what runs beside it would not "
+        "leave room for weights in {}; -c asks for more",
+        shape.context, request.context, memory));
+  if (shape.max_tokens < request.max_tokens)
+    plan.notes.push_back(
+        fmt::format("prompts are computed {} tokens at a time instead of {} to fit into {}",
+                    shape.max_tokens, request.max_tokens, memory));
+  if (plan.streams && plan.block.target_bytes < request.blocks.front().target_bytes)
+    plan.notes.push_back(fmt::format("weights stream in blocks of {} instead of {}",
+                                     bytes_text(plan.block.target_bytes),
+                                     bytes_text(request.blocks.front().target_bytes)));
+  if (shape.sequences < request.sequences)
+    plan.notes.push_back(
+        fmt::format("{} sequences at a time instead of {}: more would take the "
+                    "room of resident weights and give fewer tokens a second",
+                    shape.sequences, request.sequences));
+}
+
+int count_layers(const ResidencyRequest& request, const ResidencyPlan& plan, Tier tier) {
+  int layers = 0;
+  std::int32_t last = -1;
+  for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
+    if (plan.tiers[i] != tier || request.units[i].layer == last) continue;
+    if (request.units[i].part == UnitPart::output) continue;
+    last = request.units[i].layer;
+    ++layers;
+  }
+  return layers;
+}
+
+bool any_forced(const ResidencyRequest& request, Tier tier) {
+  return std::ranges::any_of(request.units,
+                             [&](const PlanUnit& unit) { return unit.forced == tier; });
+}
+
+void note_tiers(const ResidencyRequest& request, ResidencyPlan& plan) {
+  const int cpu = count_layers(request, plan, Tier::cpu);
+  if (cpu > 0 && !any_forced(request, Tier::cpu))
+    plan.notes.push_back(
+        fmt::format("the CPU computes {} layer{}: sooner than they could come "
+                    "to {}",
+                    cpu, cpu == 1 ? "" : "s", request.device));
+  if (plan.streams && any_forced(request, Tier::host) && plan.bytes_of(Tier::streamed) > 0)
+    plan.notes.push_back("not all that was to stay in pinned memory fits there");
+  if (!plan.predicted)
+    plan.notes.push_back("no prediction: not every speed that it needs is measured");
+}
+
+// Layers as ranges of a pattern of llama.cpp's -ot, which holds no comma: "blk\.(0|4|7)\.=CPU".
+std::string cpu_pattern(const ResidencyRequest& request, const ResidencyPlan& plan,
+                        bool experts_only) {
+  std::string layers;
+  std::int32_t last = -1;
+  for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
+    const PlanUnit& unit = request.units[i];
+    if (plan.tiers[i] != Tier::cpu || unit.part == UnitPart::output || unit.layer == last) continue;
+    last = unit.layer;
+    layers += fmt::format("{}{}", layers.empty() ? "" : "|", unit.layer);
+  }
+  return fmt::format("blk\\.({})\\.{}=CPU", layers, experts_only ? ".*_exps" : "");
+}
+
+// N of -ngl N: the last so many of the layers and the output are on the device, the others, the
+// first ones, on the CPU; -1 where the plan is not of that kind.
+std::int64_t gpu_layers(const ResidencyRequest& request, const ResidencyPlan& plan) {
+  std::int64_t count = 0;
+  std::int32_t last = -1;
+  bool device = false;
+  for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
+    const bool on_device = plan.tiers[i] == Tier::device;
+    if (!on_device && (device || plan.tiers[i] != Tier::cpu)) return -1;
+    device = on_device;
+    if (on_device && request.units[i].layer != last) ++count;
+    last = request.units[i].layer;
+  }
+  return count;
+}
+
+std::string flags_of(const ResidencyRequest& request, const ResidencyPlan& plan) {
+  std::string flags;
+  const bool all = std::ranges::all_of(plan.tiers, [](Tier tier) { return tier == Tier::device; });
+  const std::int64_t gpu = gpu_layers(request, plan);
+  const bool has_cpu = std::ranges::find(plan.tiers, Tier::cpu) != plan.tiers.end();
+  if (all) {
+    flags = request.unified ? "" : "-ngl all ";
+  } else if (gpu >= 0) {
+    flags = fmt::format("-ngl {} ", gpu);
+  } else {
+    flags = fmt::format("--device-mem {} ", budget_text(request.budgets.device));
+    if (has_cpu) {
+      bool experts_only = true;
+      for (std::size_t i = 0; i < plan.tiers.size(); ++i)
+        experts_only = experts_only &&
+                       (plan.tiers[i] != Tier::cpu || request.units[i].part == UnitPart::experts);
+      flags += fmt::format("-ot '{}' ", cpu_pattern(request, plan, experts_only));
+    }
+  }
+  return flags + fmt::format("-c {} -ub {}", plan.shape.context, plan.shape.max_tokens);
+}
+
+std::string remedy(const ResidencyRequest& request, std::string_view budget) {
+  if (budget == "pinned" || budget == "host") return "more memory for the host (--host-mem)";
+  std::string text = "more device memory (--device-mem)";
+  if (request.context_asked) text += ", a smaller context (-c)";
+  text += ", a smaller cache (-ctk q8_0 -ctv q8_0)";
+  if (any_forced(request, Tier::device)) text += ", or -ngl auto, which streams what does not fit";
+  return text;
+}
+
+}  // namespace
+
+void describe_plan(const ResidencyRequest& request, ResidencyPlan& plan) {
+  note_shrunk(request, plan);
+  note_tiers(request, plan);
+  plan.manual_flags = flags_of(request, plan);
+}
+
+void refuse(const ResidencyRequest& request, const PlacedUnits& smallest) {
+  const BudgetLack& lack = *smallest.lack;
+  const DeviceNeed& need = smallest.plan.need;
+  std::string detail;
+  if (lack.budget == "device") {
+    detail = fmt::format(
+        "is {} short for a context of {}: needs {} = resident weights {} + small weights {} + KV "
+        "{} + compute {} + slots {} + packing {}; has {}",
+        bytes_text(lack.need - lack.have), smallest.plan.shape.context, bytes_text(lack.need),
+        bytes_text(need.resident), bytes_text(need.small), bytes_text(need.kv),
+        bytes_text(need.compute), bytes_text(need.slots), bytes_text(need.packed),
+        bytes_text(lack.have));
+  } else {
+    detail = fmt::format("needs {} of {} memory to stream weights; has {}", bytes_text(lack.need),
+                         lack.budget == "pinned" ? "pinned" : "the host's", bytes_text(lack.have));
+  }
+  throw Error(ErrorCode::does_not_fit, request.device, detail, remedy(request, lack.budget));
+}
+
+}  // namespace strata
