@@ -124,6 +124,17 @@ void MappedFile::map(int descriptor) {
                 "raise the address-space limit (ulimit -v)");
   }
   data_ = static_cast<const std::byte*>(address);
+  guard_ = MemoryGuard(bytes());
+}
+
+void MappedFile::require_intact() const {
+  const auto offset = lost_from();
+  if (!offset) return;
+  throw Error(ErrorCode::io, path_.string(),
+              fmt::format("its bytes from {} of {} on could not be read while in use: it was cut "
+                          "short, or the disk fails",
+                          *offset, size_),
+              "put the whole file back and start again; the system's log names a failing disk");
 }
 
 void MappedFile::read_all(int descriptor) {
@@ -165,6 +176,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
       warning_(std::move(other.warning_)),
       identity_(other.identity_),
+      guard_(std::move(other.guard_)),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)),
       dropping_loses_data_(other.dropping_loses_data_) {}
@@ -173,6 +185,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(warning_, other.warning_);
   std::swap(identity_, other.identity_);
+  std::swap(guard_, other.guard_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(dropping_loses_data_, other.dropping_loses_data_);
@@ -180,6 +193,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 MappedFile::~MappedFile() {
+  guard_ = MemoryGuard();  // others may be mapped here next
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 

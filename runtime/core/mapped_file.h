@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "runtime/core/direct_file.h"
+#include "runtime/core/guarded_memory.h"
 
 namespace strata {
 
@@ -17,8 +19,8 @@ struct MapOptions {
 };
 
 /// A regular file's bytes, read-only, page-aligned, for as long as the object lives. Move-only;
-/// const calls are safe from several threads. The file must not shrink while it is mapped: the
-/// kernel answers a touch of a vanished page with SIGBUS.
+/// const calls are safe from several threads. Where the file shrinks while it is mapped, or the
+/// disk fails, its bytes become zeros from that page on and lost_from() says so (MemoryGuard).
 class MappedFile {
  public:
   /// Throws Error(io) with the system's words when the file cannot be opened or read,
@@ -37,6 +39,11 @@ class MappedFile {
   const std::filesystem::path& path() const { return path_; }
   /// Which state of the file this is: size and time of change when it was opened.
   const FileIdentity& identity() const { return identity_; }
+  /// Offset of the first byte that could not be had when somebody touched it; empty while all is
+  /// well. From then on the bytes are worth nothing. One load: to be asked after each use.
+  std::optional<std::uint64_t> lost_from() const noexcept { return guard_.lost_from(); }
+  /// Throws Error(io), naming the file and the offset, when bytes were lost.
+  void require_intact() const;
   /// Whether the bytes are the file's pages; false for a copy in memory of our own (no_mmap).
   bool is_mapping() const { return !dropping_loses_data_; }
   /// What was asked for and not granted (mlock), with a hint; empty when all is well.
@@ -65,6 +72,7 @@ class MappedFile {
   std::filesystem::path path_;
   std::string warning_;
   FileIdentity identity_;
+  MemoryGuard guard_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   bool dropping_loses_data_ = false;  // anonymous memory: MADV_DONTNEED would zero it

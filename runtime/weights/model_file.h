@@ -61,6 +61,11 @@ class ModelFile {
   /// process (MappedFile). Advice only; bytes that are not of these files are left alone.
   void will_need(std::span<const std::byte> bytes) const noexcept;
   void dont_need(std::span<const std::byte> bytes) const noexcept;
+  /// Throws Error(io) when bytes of a mapping could not be had when they were touched: what was
+  /// computed from them is worth nothing. A load per shard: to be asked after each step.
+  void require_intact() const {
+    for (const MappedFile& shard : shards_) shard.require_intact();
+  }
   /// Sum of the tensors' bytes.
   std::uint64_t tensor_bytes() const { return tensor_bytes_; }
 
