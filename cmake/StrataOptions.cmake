@@ -49,6 +49,18 @@ endif()
 strata_toolkit_feature(VULKAN "the Vulkan backend" strata_find_vulkan backends/vulkan *.cpp)
 strata_toolkit_feature(NCCL "the NCCL transport" strata_find_nccl net nccl*.cpp)
 
+# Linked into the program: it need not be where the program is run.
+pkg_check_modules(URING QUIET liburing)
+find_library(STRATA_URING_LIBRARY NAMES liburing.a HINTS ${URING_LIBRARY_DIRS})
+if(URING_FOUND AND STRATA_URING_LIBRARY)
+  strata_feature(URING "reads past the page cache with io_uring" AVAILABLE TRUE
+                 WHY "liburing ${URING_VERSION}")
+else()
+  strata_feature(URING "reads past the page cache with io_uring" AVAILABLE FALSE
+                 WHY "liburing not found: they are made one by one in each thread"
+                 HINT "apt-get install liburing-dev")
+endif()
+
 strata_has_sources(server_code server *.cpp)
 strata_feature(SERVER "the HTTP server" AVAILABLE ${server_code}
                WHY "the HTTP server is not in this tree yet"

@@ -9,7 +9,7 @@ STRATA_INSTALLED_SOMETHING=no
 
 # What the build and its tests use; the names are the same on Debian 12, Debian 13 and Ubuntu 24.04.
 STRATA_PACKAGES=(cmake ninja-build g++ pkg-config ccache mold git
-  nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev
+  nlohmann-json3-dev libfmt-dev libpcre2-dev libutf8proc-dev libxxhash-dev liburing-dev
   libgtest-dev libgmock-dev libvulkan-dev glslc)
 
 # The CUDA toolkit as PyPI wheels, all of one release: CUDA 13.0 runs on drivers from 580 on.

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "runtime/core/error.h"
@@ -16,6 +17,21 @@ namespace {
 constexpr std::uint64_t kStep = DirectFile::kAlignment;
 // Between pieces a reader looks whether it shall stop.
 constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20;
+// Largest folio of a file in Linux's page cache, as met on ext4.
+constexpr std::uint64_t kMostPageGroup = std::uint64_t{4} << 20;
+
+struct PastCache {
+  const DirectFile* direct;
+  const DirectFile* cached;
+};
+
+/// Memory of some kinds cannot be read into past the page cache: it is then read through it.
+std::int64_t read_past_cache(const void* context, std::byte* to, std::uint64_t bytes,
+                             std::uint64_t offset) {
+  const auto& files = *static_cast<const PastCache*>(context);
+  const std::int64_t got = files.direct->read_at(to, bytes, offset);
+  return got == -EFAULT || got == -EINVAL ? files.cached->read_at(to, bytes, offset) : got;
+}
 
 std::int64_t read_descriptor(const void* context, std::byte* to, std::uint64_t bytes,
                              std::uint64_t offset) {
@@ -26,8 +42,11 @@ std::int64_t read_descriptor(const void* context, std::byte* to, std::uint64_t b
 /// page that cannot come is then an error of this call and not a signal at the first touch.
 std::int64_t copy_mapped(const MappedFile& mapping, int descriptor, std::byte* to,
                          std::uint64_t bytes, std::uint64_t offset) {
-  const int error = mapping.try_populate(offset, bytes);
+  int error = mapping.try_populate(offset, bytes);
   if (error == 0) std::memcpy(to, mapping.bytes().data() + offset, bytes);
+  // The page may have gone since it was brought in.
+  const auto lost = mapping.lost_from();
+  if (lost && *lost < offset + bytes) error = EFAULT;
   // Asked after copying: the last page of a file that was cut short reads as zeros.
   const auto now = identity_of(descriptor);
   if (!now) return -EIO;
@@ -56,24 +75,35 @@ FileReader::FileReader(std::shared_ptr<const ModelFile> file, ReadMethod method,
   open_shards(options);
 }
 
-void FileReader::open_shards(ReaderOptions /*options*/) {
-  std::string refusal;
+void FileReader::open_shards(ReaderOptions options) {
   for (const MappedFile& mapping : file_->shards()) {
     Shard shard{&mapping, DirectFile::open(mapping.path()), std::nullopt};
     check_same_file(shard);
-    if (method_ == ReadMethod::direct) {
-      shard.direct = DirectFile::open_direct(mapping.path(), refusal);
-      if (!shard.direct) {
-        method_ = ReadMethod::buffered;
-        drop_behind_ = true;
-        note_ = fmt::format(
-            "{}: reads past the page cache are refused ({}): it is read through the cache, and the "
-            "pages are dropped again",
-            mapping.path().string(), refusal);
-      }
-    }
+    if (method_ == ReadMethod::direct) open_direct(shard);
     shards_.push_back(std::move(shard));
   }
+  if (method_ != ReadMethod::direct || !options.io_uring) return;
+  std::string refusal;
+  uring_ = UringReads::open(refusal);
+  if (!uring_)
+    note_ = fmt::format("{}: {}; its reads past the page cache are made one by one in each thread",
+                        file_->path().string(), refusal);
+}
+
+void FileReader::open_direct(Shard& shard) {
+  std::string refusal;
+  shard.direct = DirectFile::open_direct(shard.mapping->path(), refusal);
+  if (shard.direct) return;
+  method_ = ReadMethod::buffered;
+  drop_behind_ = true;
+  note_ = fmt::format(
+      "{}: reads past the page cache are refused ({}); it is read through the cache, and the pages "
+      "are dropped again",
+      shard.mapping->path().string(), refusal);
+}
+
+void FileReader::prepare(std::span<const std::span<std::byte>> slots) {
+  if (uring_) uring_->set_slots(slots);
 }
 
 void FileReader::check_same_file(const Shard& shard) const {
@@ -107,10 +137,12 @@ void FileReader::read(const StreamUnit& unit, std::span<std::byte> slot,
                 fmt::format("a unit of {} parts needs a slot of {} bytes; {} places and {} bytes "
                             "are given",
                             unit.parts.size(), slot_bytes(unit), places.size(), slot.size()));
+  const bool done = uring_ && read_queued(unit, slot.data(), stop);
   std::byte* to = slot.data();
   for (std::size_t i = 0; i < unit.parts.size(); ++i) {
     const FileRange& part = unit.parts[i];
-    read_part(part, to, stop);
+    if (!done) read_part(part, to, stop);
+    if (drop_behind_) drop(shards_[part.shard], part);
     places[i] = to + part.offset % kStep;
     to += slot_bytes(part);
   }
@@ -120,6 +152,37 @@ void FileReader::read(const StreamUnit& unit, std::span<std::byte> slot,
   nanoseconds_.fetch_add(static_cast<std::uint64_t>(
                              std::chrono::duration_cast<std::chrono::nanoseconds>(spent).count()),
                          std::memory_order_relaxed);
+}
+
+/// All pieces of all parts with many requests under way. False when the queue is refused.
+bool FileReader::read_queued(const StreamUnit& unit, std::byte* slot, const std::stop_token& stop) {
+  std::size_t part = 0;
+  std::uint64_t done = 0;  // of the part, from its aligned begin
+  std::byte* base = slot;
+  const auto next = [&](ReadPiece& piece) {
+    while (part < unit.parts.size() && done >= slot_bytes(unit.parts[part])) {
+      base += slot_bytes(unit.parts[part++]);
+      done = 0;
+    }
+    if (part == unit.parts.size()) return false;
+    const FileRange& range = unit.parts[part];
+    const Shard& shard = shards_.at(range.shard);
+    const std::uint64_t begin = range.offset / kStep * kStep + done;
+    const std::uint64_t bytes = std::min(UringReads::kPieceBytes, slot_bytes(range) - done);
+    const std::uint64_t needed = std::min(begin + bytes, range.offset + range.bytes) - begin;
+    piece = {range.shard, shard.direct->descriptor(), {begin, bytes, needed}, base + done};
+    done += bytes;
+    system_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+    return true;
+  };
+  const auto again = [&](const ReadPiece& piece) {
+    retries_.fetch_add(1, std::memory_order_relaxed);
+    read_piece(shards_[piece.shard], piece.goal, piece.to);
+  };
+  // By reference: a std::function would allocate for a copy of what these have captured.
+  if (uring_->read(std::ref(next), std::ref(again), stop)) return true;
+  queue_refused_.store(true, std::memory_order_relaxed);
+  return false;
 }
 
 /// `to` is where the file's byte offset / kStep * kStep belongs, whatever the method.
@@ -137,7 +200,6 @@ void FileReader::read_part(const FileRange& part, std::byte* to, const std::stop
       read_piece(shard, {first, last - first, last - first}, to + (first - base));
     }
   }
-  if (drop_behind_) drop(shard, part);
 }
 
 void FileReader::read_piece(const Shard& shard, const ReadGoal& goal, std::byte* to) {
@@ -147,14 +209,17 @@ void FileReader::read_piece(const Shard& shard, const ReadGoal& goal, std::byte*
   }
   system_bytes_.fetch_add(goal.bytes, std::memory_order_relaxed);
   if (method_ == ReadMethod::mapped && read_mapped(shard, goal, to)) return;
-  const bool past_cache = method_ == ReadMethod::direct;
-  const DirectFile& file = past_cache ? *shard.direct : shard.cached;
-  read_carefully({.attempt = read_descriptor,
-                  .context = &file,
-                  .path = &shard.mapping->path(),
-                  .descriptor = file.descriptor(),
-                  .step = past_cache ? kStep : 1},
-                 goal, to, retries_);
+  ReadSource source{.attempt = read_descriptor,
+                    .context = &shard.cached,
+                    .path = &shard.mapping->path(),
+                    .descriptor = shard.cached.descriptor()};
+  const PastCache files{shard.direct ? &*shard.direct : nullptr, &shard.cached};
+  if (method_ == ReadMethod::direct) {
+    source.attempt = read_past_cache;
+    source.context = &files;
+    source.step = kStep;
+  }
+  read_carefully(source, goal, to, retries_);
 }
 
 /// False where the system cannot populate a mapping: the caller reads then.
@@ -177,7 +242,10 @@ void FileReader::drop(const Shard& shard, const FileRange& part) const {
   if (!shard.mapping->is_mapping()) return;
   // Both, in this order: the cache keeps pages that are mapped.
   shard.mapping->dont_need(part.offset, part.bytes);
-  shard.cached.drop_cache(part.offset, part.bytes);
+  // The cache holds pages in groups and drops only whole ones: the group that lies across the
+  // border to the part before is dropped with this one.
+  const std::uint64_t begin = part.offset - std::min(part.offset, kMostPageGroup);
+  shard.cached.drop_cache(begin, part.offset + part.bytes - begin);
 }
 
 ReaderStats FileReader::stats() const {
@@ -191,6 +259,9 @@ ReaderStats FileReader::stats() const {
 std::string FileReader::note() const {
   if (cannot_populate_.load())
     return fmt::format("{}: this system cannot populate a mapping: it is read instead",
+                       file_->path().string());
+  if (queue_refused_.load())
+    return fmt::format("{}: io_uring was refused to a thread, which reads piece by piece",
                        file_->path().string());
   return note_;
 }

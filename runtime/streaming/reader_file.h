@@ -9,6 +9,7 @@
 #include "runtime/core/direct_file.h"
 #include "runtime/streaming/block_reader.h"
 #include "runtime/streaming/reader_retry.h"
+#include "runtime/streaming/reader_uring.h"
 
 namespace strata {
 
@@ -21,6 +22,7 @@ class FileReader final : public BlockReader {
             std::stop_token stop) override;
   ReaderStats stats() const override;
   void begin_sweep() override;
+  void prepare(std::span<const std::span<std::byte>> slots) override;
   ReadMethod method() const override { return method_; }
   std::string note() const override;
 
@@ -33,6 +35,8 @@ class FileReader final : public BlockReader {
 
   void open_shards(ReaderOptions options);
   void check_same_file(const Shard& shard) const;
+  void open_direct(Shard& shard);
+  bool read_queued(const StreamUnit& unit, std::byte* slot, const std::stop_token& stop);
   void read_part(const FileRange& part, std::byte* to, const std::stop_token& stop);
   void read_piece(const Shard& shard, const ReadGoal& goal, std::byte* to);
   bool read_mapped(const Shard& shard, const ReadGoal& goal, std::byte* to);
@@ -42,8 +46,10 @@ class FileReader final : public BlockReader {
   ReadMethod method_;
   bool drop_behind_;
   std::vector<Shard> shards_;
+  std::unique_ptr<UringReads> uring_;  // null: pread
   std::string note_;
   std::atomic<bool> cannot_populate_{false};
+  std::atomic<bool> queue_refused_{false};
   std::atomic<std::uint64_t> units_{0};
   std::atomic<std::uint64_t> bytes_{0};
   std::atomic<std::uint64_t> system_bytes_{0};
