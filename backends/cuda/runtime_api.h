@@ -88,6 +88,7 @@ inline Status event_record(EventHandle event, StreamHandle stream) {
   return cudaEventRecord(event, stream);
 }
 inline Status event_query(EventHandle event) { return cudaEventQuery(event); }
+inline Status event_synchronize(EventHandle event) { return cudaEventSynchronize(event); }
 inline Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context) {
   return cudaLaunchHostFunc(stream, run, context);
 }

@@ -85,6 +85,7 @@ inline Status event_record(EventHandle event, StreamHandle stream) {
   return hipEventRecord(event, stream);
 }
 inline Status event_query(EventHandle event) { return hipEventQuery(event); }
+inline Status event_synchronize(EventHandle event) { return hipEventSynchronize(event); }
 Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context);
 
 inline Status begin_capture(StreamHandle stream) {

@@ -207,13 +207,17 @@ void SimtStream::wait(const Event& awaited) {
   device_.check(api::stream_wait(handle_, other->event(awaited.ticket)), "waiting for an event");
 }
 
+// Only the last kEvents tickets still have an event of their own.
+std::uint64_t SimtStream::with_event(std::uint64_t ticket) const {
+  const std::uint64_t last = ticket_;
+  const std::uint64_t oldest = last < kEvents ? 1 : last - kEvents + 1;
+  return std::max(ticket, oldest);
+}
+
 bool SimtStream::reached(std::uint64_t ticket) const {
   if (ticket <= reached_) return true;
   device_.activate();
-  // Only the last kEvents tickets still have an event of their own.
-  const std::uint64_t last = ticket_;
-  const std::uint64_t oldest = last < kEvents ? 1 : last - kEvents + 1;
-  const std::uint64_t asked = std::max(ticket, oldest);
+  const std::uint64_t asked = with_event(ticket);
   const api::Status status = api::event_query(event(asked));
   if (status == api::kNotReady) {
     api::clear_error();
@@ -224,15 +228,30 @@ bool SimtStream::reached(std::uint64_t ticket) const {
   return true;
 }
 
-void SimtStream::synchronize() {
+void SimtStream::await(std::uint64_t ticket) {
+  if (ticket <= reached_) return;
   device_.activate();
-  const api::Status status = api::stream_synchronize(handle_);
+  const std::uint64_t asked = with_event(ticket);
+  const api::Status status = api::event_synchronize(event(asked));
+  throw_host_error();
+  device_.check(status, "waiting for an event");
+  reached_ = asked;
+}
+
+// What a host task or a staged copy has thrown.
+void SimtStream::throw_host_error() {
   std::exception_ptr error;
   {
     const std::lock_guard lock(mutex_);
     error = std::exchange(error_, nullptr);
   }
   if (error) std::rethrow_exception(error);
+}
+
+void SimtStream::synchronize() {
+  device_.activate();
+  const api::Status status = api::stream_synchronize(handle_);
+  throw_host_error();
   device_.check(status, "work that was enqueued before");
   reached_ = ticket_.load();
 }

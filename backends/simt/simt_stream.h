@@ -43,6 +43,7 @@ class SimtStream final : public Stream {
   Event record() override;
   void wait(const Event& event) override;
   bool reached(std::uint64_t ticket) const override;
+  void await(std::uint64_t ticket) override;
   void flush() override {}
   void synchronize() override;
   void* native() override { return api::native(handle_); }
@@ -68,6 +69,8 @@ class SimtStream final : public Stream {
   std::byte* staging();
   void check_not_recording(const char* what) const;
   api::EventHandle event(std::uint64_t ticket) const { return events_[ticket % kEvents]; }
+  std::uint64_t with_event(std::uint64_t ticket) const;
+  void throw_host_error();
 
   SimtDevice& device_;
   api::StreamHandle handle_{};

@@ -209,6 +209,13 @@ void VulkanStream::wait(const Event& event) {
 
 bool VulkanStream::reached(std::uint64_t ticket) const { return state_->timeline.reached(ticket); }
 
+void VulkanStream::await(std::uint64_t ticket) {
+  state_->refuse_recording("waiting");
+  state_->flush();
+  state_->timeline.wait(ticket);
+  state_->timeline.throw_error();
+}
+
 void VulkanStream::flush() { state_->flush(); }
 
 void VulkanStream::synchronize() {

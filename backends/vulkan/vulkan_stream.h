@@ -24,6 +24,7 @@ class VulkanStream final : public Stream {
   Event record() override;
   void wait(const Event& event) override;
   bool reached(std::uint64_t ticket) const override;
+  void await(std::uint64_t ticket) override;
   void flush() override;
   void synchronize() override;
   void* native() override;

@@ -44,6 +44,10 @@ std::optional<DeviceId> device_id_of(std::string_view name) {
   return std::nullopt;
 }
 
+void Stream::await(std::uint64_t ticket) {
+  if (!reached(ticket)) synchronize();
+}
+
 void Stream::begin_recording() { throw std::logic_error("this stream cannot record"); }
 std::unique_ptr<Recording> Stream::end_recording() {
   throw std::logic_error("this stream cannot record");

@@ -137,6 +137,8 @@ class Stream {
   virtual Event record() = 0;
   virtual void wait(const Event& event) = 0;
   virtual bool reached(std::uint64_t ticket) const = 0;
+  /// Waits until that ticket of this stream is reached; throws the stream's first error.
+  virtual void await(std::uint64_t ticket);
   virtual void flush() = 0;
   virtual void synchronize() = 0;
   /// cudaStream_t, hipStream_t or VkQueue, for NCCL and RCCL only; null on the CPU.

@@ -55,11 +55,12 @@ PagePool KvCache::make_pool(const KvFormat& format, const KvExtent& extent) {
 }
 
 KvCache::KvCache(Device& device, const ModelConfig& config, const KvFormat& format,
-                 const KvExtent& extent, std::int32_t first_layer, std::int32_t layers)
-    : first_layer_(first_layer) {
+                 const KvExtent& extent, std::span<const std::int32_t> layers)
+    : place_(static_cast<std::size_t>(config.layers)) {
   check(config, format);
   const std::int32_t pages = pages_per_sequence(format, extent.context) * extent.sequences;
-  for (std::int32_t layer = 0; layer < layers; ++layer) {
+  for (const std::int32_t layer : layers) {
+    place_[static_cast<std::size_t>(layer)] = views_.size() / 2;
     for (DType dtype : {format.k, format.v}) {
       const TensorDesc desc = kv_desc(config, dtype, format.page_tokens, pages);
       buffers_.push_back(device.allocate(byte_size(desc), MemoryKind::device));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "runtime/core/device.h"
@@ -18,14 +19,14 @@ struct KvExtent {
 /// PagePool gives to sequences. Asked for at once and touched as pages come into use.
 class KvCache {
  public:
-  /// Room for all pages of a pool of this extent, for layers [first_layer, first_layer + layers).
+  /// Room for all pages of a pool of this extent, for these layers.
   /// Throws Error{out_of_memory}; Error{unsupported_op} when head_dim does not fill whole blocks.
   KvCache(Device& device, const ModelConfig& config, const KvFormat& format, const KvExtent& extent,
-          std::int32_t first_layer, std::int32_t layers);
+          std::span<const std::int32_t> layers);
 
   /// The two state views of a layer, in the order of its graph: k_pages, v_pages.
   std::span<const TensorView> views(std::int32_t layer) const {
-    return {views_.data() + 2 * static_cast<std::size_t>(layer - first_layer_), 2};
+    return {views_.data() + 2 * place_[static_cast<std::size_t>(layer)], 2};
   }
   /// Copies pages, in every layer and in this order.
   void copy_pages(Stream& stream, std::span<const PagePool::PageCopy> copies) const;
@@ -41,7 +42,7 @@ class KvCache {
   static void check(const ModelConfig& config, const KvFormat& format);
 
  private:
-  std::int32_t first_layer_;
+  std::vector<std::size_t> place_;  ///< by layer of the model: which of ours
   std::vector<Buffer> buffers_;
   std::vector<TensorView> views_;
 };

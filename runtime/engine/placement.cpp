@@ -25,8 +25,16 @@ std::vector<std::int32_t> shares(std::span<Device* const> devices, std::int32_t 
 
 }  // namespace
 
+std::vector<Device*> devices_of(const Placement& placement) {
+  std::vector<Device*> devices;
+  for (const PlacedPart& part : placement)
+    if (std::find(devices.begin(), devices.end(), part.device) == devices.end())
+      devices.push_back(part.device);
+  return devices;
+}
+
 Placement place_whole(const Model& model, Device& device) {
-  return {{&device, 0, static_cast<std::int32_t>(model.config().layers)}};
+  return {{&device, 0, static_cast<std::int32_t>(model.config().layers), {}}};
 }
 
 Placement place_layers(const Model& model, std::span<Device* const> gpus, Device& cpu,
@@ -37,10 +45,10 @@ Placement place_layers(const Model& model, std::span<Device* const> gpus, Device
       static_cast<std::int32_t>(std::min<std::int64_t>(gpu_layers, std::int64_t{layers} + 1)) - 1;
   Placement placement;
   std::int32_t first = layers - on_gpus;
-  if (gpu_layers <= layers) placement.push_back({&cpu, 0, first});
+  if (gpu_layers <= layers) placement.push_back({&cpu, 0, first, {}});
   const std::vector<std::int32_t> counts = shares(gpus, on_gpus);
   for (std::size_t i = 0; i < gpus.size(); first += counts[i++])
-    if (counts[i] > 0 || i + 1 == gpus.size()) placement.push_back({gpus[i], first, counts[i]});
+    if (counts[i] > 0 || i + 1 == gpus.size()) placement.push_back({gpus[i], first, counts[i], {}});
   return placement;
 }
 

@@ -6,6 +6,7 @@
 
 #include "runtime/core/device.h"
 #include "runtime/models/model.h"
+#include "runtime/streaming/tier.h"
 
 namespace strata {
 
@@ -14,11 +15,22 @@ struct PlacedPart {
   Device* device = nullptr;
   std::int32_t first_layer = 0;
   std::int32_t layers = 0;
+  /// Where the matrices of each of its layers are, and then, in the last part, the output matrix:
+  /// device, host or streamed. Empty: all stay on the device.
+  std::vector<Tier> tiers;
+
+  Tier tier_of(std::int32_t layer) const {
+    return tiers.empty() ? Tier::device : tiers[static_cast<std::size_t>(layer - first_layer)];
+  }
 };
 
-/// Where a model computes: parts in the order of the layers, every layer in one. The first part's
-/// device looks up the embeddings, the last one's makes the logits (and may have no layer).
+/// Where a model computes: parts in the order of the layers, every layer in one; a device may have
+/// several. The first part's device looks up the embeddings, and may have no layer; the last one's
+/// makes the logits, and may have none either.
 using Placement = std::vector<PlacedPart>;
+
+/// The devices of a placement, each once, in the order in which they come.
+std::vector<Device*> devices_of(const Placement& placement);
 
 /// All of the model on one device.
 Placement place_whole(const Model& model, Device& device);

@@ -5,12 +5,13 @@
 namespace strata {
 namespace {
 
-// Decoding one sequence, a few, a prompt's tail, a prompt's chunk.
-constexpr std::int32_t kBuckets[] = {1, 8, 64};
+// Decoding one sequence, a few, a prompt's tail, a prompt's chunk; where layers stream, a whole
+// prompt.
+constexpr std::int32_t kBuckets[] = {1, 8, 64, 512};
 
 bool has_layer_of(const LayerKind& kind, const ProgramPart& part) {
   return std::any_of(kind.layers.begin(), kind.layers.end(), [&](std::int32_t layer) {
-    return layer >= part.first_layer && layer < part.first_layer + part.layers;
+    return std::find(part.layers.begin(), part.layers.end(), layer) != part.layers.end();
   });
 }
 
@@ -54,8 +55,10 @@ Programs plan_programs(const Model& model, Device& device, const ProgramOptions&
 }
 
 Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options) {
-  return plan_programs(model, device, options,
-                       {0, static_cast<std::int32_t>(model.config().layers), true, true});
+  ProgramPart all;
+  for (const LayerKind& kind : model.kinds())
+    all.layers.insert(all.layers.end(), kind.layers.begin(), kind.layers.end());
+  return plan_programs(model, device, options, all);
 }
 
 }  // namespace strata

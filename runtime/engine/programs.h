@@ -18,8 +18,7 @@ struct ProgramOptions {
 
 /// Which of a model's programs a device needs.
 struct ProgramPart {
-  std::int32_t first_layer = 0;
-  std::int32_t layers = 0;
+  std::vector<std::int32_t> layers;
   bool head = true;
   bool tail = true;
 };

@@ -53,14 +53,15 @@ void ResidentWeights::make_blocks(Entry& entry, std::uint32_t index) const {
 std::uint64_t ResidentWeights::mapped_bytes() const {
   std::uint64_t total = 0;
   for (const Entry& entry : entries_)
-    if (entry.in_place()) total += entry.origin.data.size();
+    if (entry.in_place()) total += WeightSlabs::room(entry.origin.data.size());
   return total;
 }
 
 std::uint64_t ResidentWeights::packed_bytes() const {
   std::uint64_t total = 0;
   for (const Entry& entry : entries_)
-    if (!entry.in_place()) total += byte_size(desc_in(entry.origin, entry.layout));
+    if (!entry.in_place())
+      total += WeightSlabs::room(byte_size(desc_in(entry.origin, entry.layout)));
   return total;
 }
 
@@ -90,8 +91,8 @@ std::vector<WeightLoad> ResidentWeights::place(Device& device) {
 }
 
 void ResidentWeights::upload(const ModelFile& file, Device& device, Stream& stream,
-                             const LoadProgress& progress) {
-  load_weights(place(device), file, device, stream, progress);
+                             BufferSpan scratch, const LoadProgress& progress) {
+  load_weights(place(device), file, device, stream, scratch, progress);
   for (Entry& entry : entries_)
     for (Lease& block : entry.blocks)
       block.view.data = entry.data + block.first_row * block.view.row_stride;

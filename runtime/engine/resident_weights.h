@@ -33,9 +33,10 @@ class ResidentWeights final : public WeightSource {
   std::uint64_t mapped_bytes() const;
   std::uint64_t packed_bytes() const;
 
-  /// Makes every registered weight usable. `file` is where the weights come from.
-  /// Throws Error{out_of_memory}.
-  void upload(const ModelFile& file, Device& device, Stream& stream, const LoadProgress& progress);
+  /// Makes every registered weight usable. `file` is where the weights come from, `scratch` what
+  /// they may go through (load_weights). Throws Error{out_of_memory}.
+  void upload(const ModelFile& file, Device& device, Stream& stream, BufferSpan scratch,
+              const LoadProgress& progress);
 
   Lease acquire(BlockId block, Stream& compute) override;
   void release(const Lease&, const Event&) override {}

@@ -42,14 +42,19 @@ void check_fit(Device& device, const MemoryPlan& need) {
             "to the CPU what does not fit");
 }
 
+// A stage per device, in the order of devices_of().
 std::vector<std::unique_ptr<Stage>> make_stages(const Model& model, const Placement& placement,
                                                 const RunnerOptions& options) {
   check_extents(options);
   KvCache::check(model.config(), options.programs.kv);
   std::vector<std::unique_ptr<Stage>> stages;
-  for (std::size_t i = 0; i < placement.size(); ++i)
-    stages.push_back(
-        std::make_unique<Stage>(model, placement[i], i == 0, i + 1 == placement.size(), options));
+  for (Device* device : devices_of(placement)) {
+    std::vector<StagePart> parts;
+    for (std::size_t i = 0; i < placement.size(); ++i)
+      if (placement[i].device == device)
+        parts.push_back({placement[i], i == 0, i + 1 == placement.size()});
+    stages.push_back(std::make_unique<Stage>(model, *device, std::move(parts), options));
+  }
   return stages;
 }
 
@@ -65,6 +70,13 @@ Runner::Runner(std::shared_ptr<const Model> model, const Placement& placement,
       options_(options),
       stages_(make_stages(*model_, placement, options)),
       pool_(KvCache::make_pool(options.programs.kv, options.kv_extent())) {
+  const std::vector<Device*> devices = devices_of(placement);
+  std::vector<std::size_t> parts(devices.size(), 0);
+  for (const PlacedPart& part : placement) {
+    const auto at = static_cast<std::size_t>(
+        std::find(devices.begin(), devices.end(), part.device) - devices.begin());
+    hops_.push_back({stages_[at].get(), parts[at]++});
+  }
   for (const auto& stage : stages_) check_fit(stage->device(), stage->memory());
   for (const auto& stage : stages_) stage->load(progress);
   wanted_.reserve(static_cast<std::size_t>(max_tokens()));
@@ -80,6 +92,17 @@ std::vector<MemoryPlan> Runner::plan_memory(const Model& model, const Placement&
 MemoryPlan Runner::memory() const {
   MemoryPlan total;
   for (const auto& stage : stages_) total += stage->memory();
+  return total;
+}
+
+bool Runner::streams() const {
+  return std::any_of(stages_.begin(), stages_.end(),
+                     [](const auto& stage) { return stage->weights().streams(); });
+}
+
+StreamStats Runner::stream_stats() const {
+  StreamStats total;
+  for (const auto& stage : stages_) total += stage->weights().stats();
   return total;
 }
 
@@ -126,7 +149,7 @@ void Runner::write_step(std::span<const BatchToken> batch) {
 
 // The wanted rows from `first` on that one pass of the tail takes; returns how many.
 std::int32_t Runner::write_wanted(std::size_t first) {
-  Stage& last = *stages_.back();
+  Stage& last = *hops_.back().stage;
   const auto pass = static_cast<std::size_t>(last.logit_rows());
   const std::size_t rows = std::min(pass, wanted_.size() - first);
   last.step().row_count = static_cast<std::int32_t>(rows);
@@ -136,17 +159,17 @@ std::int32_t Runner::write_wanted(std::size_t first) {
 
 // Returns how many of the wanted rows' logits come with it.
 std::int32_t Runner::run_stages(std::int32_t tokens) {
-  for (std::size_t i = 0; i + 1 < stages_.size(); ++i) {
-    stages_[i]->run(tokens, 0);
-    stages_[i]->pass_on(tokens, *stages_[i + 1]);
+  for (std::size_t i = 0; i + 1 < hops_.size(); ++i) {
+    hops_[i].stage->run(hops_[i].part, tokens, 0);
+    hops_[i].stage->pass_on(hops_[i].part, tokens, *hops_[i + 1].stage);
   }
   const std::int32_t rows = write_wanted(0);
-  stages_.back()->run(tokens, rows);
+  hops_.back().stage->run(hops_.back().part, tokens, rows);
   return rows;
 }
 
 void Runner::hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& sink) {
-  Stage& last = *stages_.back();
+  Stage& last = *hops_.back().stage;
   const auto vocab = static_cast<std::size_t>(model_->config().vocab);
   for (std::size_t first = 0; first < wanted_.size();) {
     // The first pass came with the step. For the others the stream has been waited for: nothing is
@@ -163,14 +186,24 @@ void Runner::hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& 
   }
 }
 
-void Runner::step(std::span<const BatchToken> batch, const LogitsSink& sink) {
-  check_batch(batch);
+void Runner::run_step(std::span<const BatchToken> batch, const LogitsSink& sink) {
   for (const auto& stage : stages_) stage->kv().copy_pages(stage->stream(), pool_.copies());
   pool_.clear_copies();
   write_step(batch);
   const auto tokens = static_cast<std::int32_t>(batch.size());
   hand_out(tokens, run_stages(tokens), sink);
-  stages_.back()->stream().synchronize();
+  hops_.back().stage->stream().synchronize();
+}
+
+void Runner::step(std::span<const BatchToken> batch, const LogitsSink& sink) {
+  check_batch(batch);
+  if (!streams()) return run_step(batch, sink);
+  try {
+    run_step(batch, sink);
+  } catch (...) {
+    for (const auto& stage : stages_) stage->recover();
+    throw;
+  }
 }
 
 }  // namespace strata

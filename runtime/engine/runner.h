@@ -35,7 +35,8 @@ class Runner {
   Runner(std::shared_ptr<const Model> model, Device& device, const RunnerOptions& options,
          const Progress& progress = {});
 
-  /// What each part takes, without loading anything.
+  /// What is taken on each device of the placement, in the order of devices_of(), without loading
+  /// anything.
   static std::vector<MemoryPlan> plan_memory(const Model& model, const Placement& placement,
                                              const RunnerOptions& options);
 
@@ -43,6 +44,10 @@ class Runner {
   const RunnerOptions& options() const { return options_; }
   /// Of all devices together.
   MemoryPlan memory() const;
+  /// Whether weights stream to a device.
+  bool streams() const;
+  /// What that has moved so far, on all devices together.
+  StreamStats stream_stats() const;
   /// Which pages hold which tokens of which sequence.
   PagePool& pool() { return pool_; }
   std::int32_t max_tokens() const { return options_.programs.max_tokens; }
@@ -51,7 +56,9 @@ class Runner {
   /// during the call.
   using LogitsSink = std::function<void(std::size_t index, std::span<const float> logits)>;
   /// Runs 1 .. max_tokens() tokens. Their sequences have been extended in the cache's pool, which
-  /// the positions are within. Throws Error{bad_request} for a token or position out of range.
+  /// the positions are within. Throws Error{bad_request} for a token or position out of range, and
+  /// Error{io} when weights cannot be read; the next step finds the Runner in order again, but what
+  /// this one would have written to the cache is not there.
   void step(std::span<const BatchToken> batch, const LogitsSink& sink);
 
   /// Per-op samples of the next steps go to `trace` (null: off).
@@ -62,11 +69,19 @@ class Runner {
   void write_step(std::span<const BatchToken> batch);
   std::int32_t write_wanted(std::size_t first);
   std::int32_t run_stages(std::int32_t tokens);
+  void run_step(std::span<const BatchToken> batch, const LogitsSink& sink);
   void hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& sink);
 
   std::shared_ptr<const Model> model_;
   RunnerOptions options_;
-  std::vector<std::unique_ptr<Stage>> stages_;
+  // A part of the placement: which stage runs it, and as which of its parts.
+  struct Hop {
+    Stage* stage;
+    std::size_t part;
+  };
+
+  std::vector<std::unique_ptr<Stage>> stages_;  // one per device
+  std::vector<Hop> hops_;
   PagePool pool_;
   std::vector<std::int32_t> wanted_;  ///< batch indices whose logits are wanted
 };

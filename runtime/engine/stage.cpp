@@ -5,9 +5,6 @@
 namespace strata {
 namespace {
 
-// Logits are made in passes of at most so many bytes: all rows of a long prompt would not fit.
-constexpr std::int64_t kLogitBytes = 64 << 20;
-
 // Steps of at most so many tokens are recorded: a recorded step computes its bucket's capacity,
 // which costs little as long as reading weights is what takes the time.
 constexpr std::int32_t kRecordedTokens = 8;
@@ -24,22 +21,37 @@ std::size_t hidden_bytes(const Model& model, const RunnerOptions& options) {
 }
 
 std::int32_t logit_rows_of(const Model& model, const RunnerOptions& options) {
-  const std::int64_t fit = kLogitBytes / (model.config().vocab * std::int64_t{sizeof(float)});
+  // Logits are made in passes: all rows of a long prompt would not fit.
+  const std::int64_t fit = static_cast<std::int64_t>(options.logit_bytes) /
+                           (model.config().vocab * std::int64_t{sizeof(float)});
   const std::int64_t least = std::max<std::int64_t>(fit, options.max_sequences);
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 1, options.programs.max_tokens));
 }
 
-// The executor launches a matmul once per row block; every other operand is wanted whole.
-ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
-  for (const PlannedNode& node : plan.nodes) {
-    for (std::size_t i = 0; i < node.in.size(); ++i) {
-      if (node.in[i] < 0) continue;
-      const PlannedValue& value = plan.values[static_cast<std::size_t>(node.in[i])];
-      const bool same = value.kind == ValueKind::weight && value.slot == static_cast<int>(slot);
-      if (same && !is_matmul_weight(node.op.desc.kind(), i)) return ResidentWeights::Cut::whole;
-    }
+// All layers of the parts, in the order in which they run.
+std::vector<std::int32_t> layers_of(const std::vector<StagePart>& parts) {
+  std::vector<std::int32_t> layers;
+  for (const StagePart& part : parts)
+    for (std::int32_t i = 0; i < part.placed.layers; ++i)
+      layers.push_back(part.placed.first_layer + i);
+  return layers;
+}
+
+bool any_of(const std::vector<StagePart>& parts, bool StagePart::* which) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [which](const StagePart& part) { return part.*which; });
+}
+
+WeightOptions weight_options(const RunnerOptions& options) {
+  return {options.programs.pack_weights, options.weight_block_rows, options.stream};
+}
+
+std::size_t kind_of(const Model& model, std::int32_t layer) {
+  for (std::size_t kind = 0; kind < model.kinds().size(); ++kind) {
+    const std::vector<std::int32_t>& layers = model.kinds()[kind].layers;
+    if (std::find(layers.begin(), layers.end(), layer) != layers.end()) return kind;
   }
-  return ResidentWeights::Cut::row_blocks;
+  return 0;  // every layer is of a kind
 }
 
 }  // namespace
@@ -49,45 +61,46 @@ MemoryPlan& MemoryPlan::operator+=(const MemoryPlan& other) {
   weights_packed += other.weights_packed;
   kv += other.kv;
   compute += other.compute;
+  stream += other.stream;
+  host += other.host;
   return *this;
 }
 
-Stage::Stage(const Model& model, const PlacedPart& part, bool first, bool last,
+Stage::Stage(const Model& model, Device& device, std::vector<StagePart> parts,
              const RunnerOptions& options)
     : model_(model),
-      part_(part),
-      first_(first),
-      last_(last),
+      device_(device),
+      parts_(std::move(parts)),
       options_(options),
-      logit_rows_(last ? logit_rows_of(model, options) : 0),
-      stream_(part.device->open_stream(StreamRole::compute)),
-      programs_(plan_programs(model, *part.device, options.programs,
-                              {part.first_layer, part.layers, first, last})),
-      weights_(options.weight_block_rows, options.programs.pack_weights) {
-  bind_all();
+      head_(any_of(parts_, &StagePart::head)),
+      tail_(any_of(parts_, &StagePart::tail)),
+      logit_rows_(tail_ ? logit_rows_of(model, options) : 0),
+      stream_(device.open_stream(StreamRole::compute)),
+      programs_(plan_programs(model, device, options.programs, {layers_of(parts_), head_, tail_})),
+      weights_(model, device, weight_options(options)) {
+  for (const ProgramBucket& bucket : programs_.buckets) bind_bucket(bucket);
   measure();
 }
 
-Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer) {
-  BoundPlan bound{&plan, {}};
-  for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
-    bound.weights.push_back({weights_.add(*model_.weight(layer, plan.weights[slot].name),
-                                          plan.weights[slot].desc.layout, cut_of(plan, slot))});
-  return bound;
+Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier) {
+  return {&plan, weights_.bind(plan, layer, tier)};
 }
 
-void Stage::bind_all() {
-  for (const ProgramBucket& bucket : programs_.buckets) {
-    Bucket& bound = buckets_.emplace_back();
-    bound.tokens = bucket.tokens;
-    if (first_) bound.head = bind(bucket.head, -1);
-    bound.layers.resize(static_cast<std::size_t>(part_.layers));
-    for (std::size_t kind = 0; kind < bucket.layers.size(); ++kind)
-      for (std::int32_t layer : model_.kinds()[kind].layers)
-        if (layer >= part_.first_layer && layer < part_.first_layer + part_.layers)
-          bound.layers[static_cast<std::size_t>(layer - part_.first_layer)] =
-              bind(bucket.layers[kind], layer);
-    if (last_) bound.tail = bind(bucket.tail, -1);
+// In the order of a step, which is that of streaming.
+void Stage::bind_bucket(const ProgramBucket& bucket) {
+  Bucket& bound = buckets_.emplace_back();
+  bound.tokens = bucket.tokens;
+  if (head_) bound.head = bind(bucket.head, -1, Tier::device);
+  for (const StagePart& part : parts_) {
+    BoundPart& layers = bound.parts.emplace_back();
+    for (std::int32_t i = 0; i < part.placed.layers; ++i) {
+      const std::int32_t layer = part.placed.first_layer + i;
+      layers.layers.push_back(
+          bind(bucket.layers[kind_of(model_, layer)], layer, part.placed.tier_of(layer)));
+    }
+    if (part.tail)
+      bound.tail =
+          bind(bucket.tail, -1, part.placed.tier_of(part.placed.first_layer + part.placed.layers));
   }
 }
 
@@ -99,32 +112,47 @@ std::size_t Stage::logit_bytes() const {
 void Stage::measure() {
   memory_.weights_packed = weights_.packed_bytes();
   // Only a device that shares the host's memory computes in the file's pages.
-  (device().info().unified ? memory_.weights_mapped : memory_.weights_packed) +=
+  (device_.info().unified ? memory_.weights_mapped : memory_.weights_packed) +=
       weights_.mapped_bytes();
-  memory_.kv =
-      KvCache::bytes(model_.config(), options_.programs.kv, options_.kv_extent(), part_.layers);
-  memory_.compute = programs_.arena_bytes + 2 * hidden_bytes(model_, options_) + logit_bytes() +
+  memory_.kv = KvCache::bytes(model_.config(), options_.programs.kv, options_.kv_extent(),
+                              static_cast<std::int64_t>(layers_of(parts_).size()));
+  memory_.compute = std::max<std::size_t>(programs_.arena_bytes, 1) +
+                    2 * hidden_bytes(model_, options_) + logit_bytes() +
                     step_state_bytes(step_capacity(options_));
+  if (!weights_.streams()) return;
+  const FeedMemory feed = weights_.stream_memory();
+  memory_.stream = feed.device;
+  (device_.info().unified ? memory_.stream : memory_.host) += feed.host;
 }
 
 void Stage::load(const LoadProgress& progress) {
-  Device& device = this->device();
-  kv_ = std::make_unique<KvCache>(device, model_.config(), options_.programs.kv,
-                                  options_.kv_extent(), part_.first_layer, part_.layers);
-  arena_ = device.allocate(std::max<std::size_t>(programs_.arena_bytes, 1), MemoryKind::device);
-  executor_ = std::make_unique<Executor>(*stream_, weights_,
-                                         BufferSpan{arena_.data(), arena_.bytes(), arena_.kind()});
+  kv_ = std::make_unique<KvCache>(device_, model_.config(), options_.programs.kv,
+                                  options_.kv_extent(), layers_of(parts_));
+  arena_ = device_.allocate(std::max<std::size_t>(programs_.arena_bytes, 1), MemoryKind::device);
+  const BufferSpan arena{arena_.data(), arena_.bytes(), arena_.kind()};
+  executor_ = std::make_unique<Executor>(*stream_, weights_, arena);
   for (Buffer& buffer : hidden_)
-    buffer = device.allocate(hidden_bytes(model_, options_), MemoryKind::device);
-  if (!first_) hidden_host_ = device.allocate(hidden_bytes(model_, options_), MemoryKind::pinned);
-  if (last_) logits_ = device.allocate(logit_bytes(), MemoryKind::device);
-  if (last_ && !device.info().unified)
-    logits_host_ = device.allocate(logit_bytes(), MemoryKind::pinned);
+    buffer = device_.allocate(hidden_bytes(model_, options_), MemoryKind::device);
+  if (!parts_.front().head || parts_.size() > 1)
+    hidden_host_ = device_.allocate(hidden_bytes(model_, options_), MemoryKind::pinned);
+  if (tail_) logits_ = device_.allocate(logit_bytes(), MemoryKind::device);
+  if (tail_ && !device_.info().unified)
+    logits_host_ = device_.allocate(logit_bytes(), MemoryKind::pinned);
   const std::size_t step_bytes = step_state_bytes(step_capacity(options_));
-  step_device_ = device.allocate(step_bytes, MemoryKind::device);
-  step_host_ = device.allocate(step_bytes, MemoryKind::pinned);
+  step_device_ = device_.allocate(step_bytes, MemoryKind::device);
+  step_host_ = device_.allocate(step_bytes, MemoryKind::pinned);
   step_ = &format_step_state(step_host_.data(), step_capacity(options_));
-  weights_.upload(model_.file(), device, *stream_, progress);
+  weights_.load(*stream_, arena, progress, options_.observer);
+}
+
+bool Stage::recover() {
+  try {
+    stream_->synchronize();
+    weights_.restart();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
 }
 
 void Stage::set_trace(std::vector<OpSample>* trace) {
@@ -150,8 +178,8 @@ Stage::Bucket& Stage::bucket_for(std::int32_t tokens) {
 }
 
 bool Stage::records(const Bucket& bucket) const {
-  const bool small = bucket.tokens <= kRecordedTokens && (!last_ || bucket.tokens <= logit_rows_);
-  return small && !tracing_ && stream_->can_record();
+  const bool small = bucket.tokens <= kRecordedTokens && (!tail_ || bucket.tokens <= logit_rows_);
+  return small && !tracing_ && stream_->can_record() && !weights_.streams();
 }
 
 void Stage::upload_step() {
@@ -159,19 +187,20 @@ void Stage::upload_step() {
                 {step_host_.data(), step_host_.bytes(), MemoryKind::pinned});
 }
 
-void Stage::enqueue_layers(const Bucket& bucket, const StepExtent& extent) {
+void Stage::enqueue_layers(const Bucket& bucket, std::size_t part, const StepExtent& extent) {
   int current = 0;
   executor_->set_layer(-1);
-  if (first_)
+  if (parts_[part].head)
     executor_->run(*bucket.head.plan, {{}, hidden(0), bucket.head.weights, {}, step_view()},
                    extent);
-  for (std::size_t i = 0; i < bucket.layers.size(); ++i) {
-    const std::int32_t layer = part_.first_layer + static_cast<std::int32_t>(i);
+  const std::vector<BoundPlan>& layers = bucket.parts[part].layers;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const std::int32_t layer = parts_[part].placed.first_layer + static_cast<std::int32_t>(i);
     executor_->set_layer(layer);
-    executor_->run(*bucket.layers[i].plan,
-                   {hidden(current), hidden(1 - current), bucket.layers[i].weights,
-                    kv_->views(layer), step_view()},
-                   extent);
+    executor_->run(
+        *layers[i].plan,
+        {hidden(current), hidden(1 - current), layers[i].weights, kv_->views(layer), step_view()},
+        extent);
     current = 1 - current;
   }
 }
@@ -181,30 +210,35 @@ void Stage::enqueue_tail(const Bucket& bucket, const StepExtent& extent) {
       dense_view(logits_.data(),
                  {DType::F32, Layout::rows, {std::int64_t{logit_rows_}, model_.config().vocab}});
   executor_->set_layer(static_cast<std::int32_t>(model_.config().layers));
-  executor_->run(*bucket.tail.plan,
-                 {hidden(part_.layers % 2), logits, bucket.tail.weights, {}, step_view()}, extent);
+  executor_->run(
+      *bucket.tail.plan,
+      {hidden(parts_.back().placed.layers % 2), logits, bucket.tail.weights, {}, step_view()},
+      extent);
 }
 
 void Stage::fetch_logits(std::int32_t rows) {
-  if (device().info().unified) return;
+  if (device_.info().unified) return;
   const std::size_t bytes = static_cast<std::size_t>(rows) *
                             static_cast<std::size_t>(model_.config().vocab) * sizeof(float);
   stream_->copy({logits_host_.data(), logits_host_.bytes(), MemoryKind::pinned},
                 {logits_.data(), bytes, MemoryKind::device});
 }
 
-void Stage::run(std::int32_t tokens, std::int32_t rows) {
+void Stage::enqueue(const Bucket& bucket, std::size_t part, const StepExtent& extent) {
+  enqueue_layers(bucket, part, {extent.tokens, 0});
+  if (extent.wanted_rows > 0) enqueue_tail(bucket, extent);
+}
+
+void Stage::run(std::size_t part, std::int32_t tokens, std::int32_t rows) {
   Bucket& bucket = bucket_for(tokens);
   upload_step();
   if (!records(bucket)) {
-    enqueue_layers(bucket, {tokens, 0});
-    if (rows > 0) enqueue_tail(bucket, {tokens, rows});
+    enqueue(bucket, part, {tokens, rows});
   } else {
-    std::unique_ptr<Recording>& recorded = bucket.recorded[rows > 0 ? 1 : 0];
+    std::unique_ptr<Recording>& recorded = bucket.parts[part].recorded[rows > 0 ? 1 : 0];
     if (!recorded) {
       stream_->begin_recording();
-      enqueue_layers(bucket, {bucket.tokens, 0});
-      if (rows > 0) enqueue_tail(bucket, {bucket.tokens, bucket.tokens});
+      enqueue(bucket, part, {bucket.tokens, rows > 0 ? bucket.tokens : 0});
       recorded = stream_->end_recording();
     }
     stream_->replay(*recorded);
@@ -219,15 +253,15 @@ void Stage::run_more_rows(std::int32_t tokens, std::int32_t rows) {
 }
 
 std::span<const float> Stage::logits(std::int32_t rows) const {
-  const std::byte* data = device().info().unified ? logits_.data() : logits_host_.data();
+  const std::byte* data = device_.info().unified ? logits_.data() : logits_host_.data();
   return {reinterpret_cast<const float*>(data),
           static_cast<std::size_t>(rows) * static_cast<std::size_t>(model_.config().vocab)};
 }
 
-void Stage::pass_on(std::int32_t tokens, Stage& next) {
+void Stage::pass_on(std::size_t part, std::int32_t tokens, Stage& next) {
   const std::size_t bytes = static_cast<std::size_t>(tokens) *
                             static_cast<std::size_t>(model_.config().dim) * sizeof(float);
-  const Buffer& from = hidden_[part_.layers % 2];
+  const Buffer& from = hidden_[parts_[part].placed.layers % 2];
   stream_->copy({next.hidden_host_.data(), bytes, MemoryKind::host},
                 {from.data(), bytes, MemoryKind::device});
   stream_->synchronize();

@@ -50,7 +50,8 @@ void cut(const WeightLoad& load, std::uint64_t piece_bytes, std::vector<Piece>& 
 
 class Loader {
  public:
-  Loader(Device& device, Stream& stream) : device_(device), stream_(stream) {}
+  Loader(Device& device, Stream& stream, BufferSpan scratch)
+      : device_(device), stream_(stream), scratch_(scratch) {}
 
   void run(const Piece& piece) {
     if (piece.load->layout == Layout::rows)
@@ -82,9 +83,13 @@ class Loader {
   // The file's bytes where the device's ops can read them: its own pages, or a copy on the device.
   Buffer stage(std::span<const std::byte> source) {
     if (std::optional<Buffer> imported = device_.import_host(source)) return std::move(*imported);
-    reserve(staging_, source.size());
-    copy({staging_.data(), source.size(), MemoryKind::device}, source);
-    return {staging_.data(), source.size(), MemoryKind::device, nullptr, nullptr};
+    std::byte* to = scratch_.data;
+    if (source.size() > scratch_.bytes) {
+      reserve(staging_, source.size());
+      to = staging_.data();
+    }
+    copy({to, source.size(), MemoryKind::device}, source);
+    return {to, source.size(), MemoryKind::device, nullptr, nullptr};
   }
 
   void reserve(Buffer& buffer, std::size_t bytes) {
@@ -93,12 +98,14 @@ class Loader {
 
   Device& device_;
   Stream& stream_;
+  BufferSpan scratch_;
   Buffer staging_;
   Buffer workspace_;
 };
 
-std::vector<Piece> pieces_of(std::span<const WeightLoad> loads, std::uint64_t total) {
-  const std::uint64_t bytes = std::clamp(total / kPieces, kLeastPiece, kMostPiece);
+std::vector<Piece> pieces_of(std::span<const WeightLoad> loads, std::uint64_t total,
+                             std::uint64_t most) {
+  const std::uint64_t bytes = std::min(std::clamp(total / kPieces, kLeastPiece, kMostPiece), most);
   std::vector<Piece> pieces;
   for (const WeightLoad& load : loads) cut(load, bytes, pieces);
   // The file's order: tensors lie in their mapping in it.
@@ -111,11 +118,12 @@ std::vector<Piece> pieces_of(std::span<const WeightLoad> loads, std::uint64_t to
 }  // namespace
 
 void load_weights(std::span<const WeightLoad> loads, const ModelFile& file, Device& device,
-                  Stream& stream, const LoadProgress& progress) {
+                  Stream& stream, BufferSpan scratch, const LoadProgress& progress) {
   std::uint64_t total = 0;
   for (const WeightLoad& load : loads) total += load.origin.data.size();
-  const std::vector<Piece> pieces = pieces_of(loads, total);
-  Loader loader(device, stream);
+  const std::uint64_t most = device.info().unified ? kMostPiece : scratch.bytes;
+  const std::vector<Piece> pieces = pieces_of(loads, total, most);
+  Loader loader(device, stream, scratch);
   std::size_t asked = 0;
   std::uint64_t asked_bytes = 0;
   std::uint64_t done = 0;

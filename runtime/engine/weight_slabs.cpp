@@ -6,9 +6,6 @@ namespace strata {
 namespace {
 
 constexpr std::size_t kSlabBytes = std::size_t{256} << 20;
-constexpr std::size_t kAlign = 256;  // what storage buffers of any GPU ask for
-
-std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 }  // namespace
 
@@ -20,11 +17,11 @@ std::vector<std::byte*> WeightSlabs::place(Device& device, std::span<const std::
   for (std::size_t first = 0; first < sizes.size();) {
     std::size_t end = first;
     std::size_t bytes = 0;
-    while (end < sizes.size() && (end == first || bytes + aligned(sizes[end]) <= most))
-      bytes += aligned(sizes[end++]);
+    while (end < sizes.size() && (end == first || bytes + room(sizes[end]) <= most))
+      bytes += room(sizes[end++]);
     slabs_.push_back(device.allocate(bytes, MemoryKind::device));
     std::byte* at = slabs_.back().data();
-    for (; first < end; at += aligned(sizes[first++])) places.push_back(at);
+    for (; first < end; at += room(sizes[first++])) places.push_back(at);
   }
   return places;
 }

@@ -17,7 +17,11 @@ class WeightSlabs {
   /// to 256 bytes. What was placed before stays. Throws Error{out_of_memory}.
   std::vector<std::byte*> place(Device& device, std::span<const std::size_t> sizes);
 
+  /// Bytes that a tensor of this size takes.
+  static std::size_t room(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
+
  private:
+  static constexpr std::size_t kAlign = 256;  // what storage buffers of any GPU ask for
   std::vector<Buffer> slabs_;
 };
 

@@ -11,16 +11,6 @@
 namespace strata {
 namespace {
 
-std::string operand_text(const OpDesc& op) {
-  std::string text;
-  for (const TensorDesc& desc : op.in) {
-    if (desc.shape.rank == 0) continue;
-    text += fmt::format("{}{} {} {}", text.empty() ? "" : ", ", dtype_info(desc.dtype).name,
-                        layout_name(desc.layout), to_string(desc.shape));
-  }
-  return text;
-}
-
 // The value of weight `v` in `layout`: itself, or another slot of the same tensor.
 Value weight_in_layout(Graph& graph, Value v, Layout layout) {
   const ValueInfo original = graph[v];
@@ -85,15 +75,6 @@ void drop_unused_weights(Graph& graph) {
 }
 
 }  // namespace
-
-PreparedOp prepare_op(Device& device, const OpDesc& op) {
-  const OpImpl& impl = device.ops()[op.kind()];
-  if (impl.supports == nullptr || !impl.supports(op, device.info()))
-    throw Error(ErrorCode::unsupported_op, to_string(device.info().id),
-                fmt::format("op {} does not support ({})", op.info().name, operand_text(op)),
-                "see docs/backends.md for what each backend computes");
-  return impl.prepare(device, op);
-}
 
 void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
   std::vector<Node> nodes;

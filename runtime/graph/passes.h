@@ -10,7 +10,4 @@ namespace strata {
 /// rounded; what makes the activation writes it so itself where the device can (options.fuse).
 void settle_layouts(Graph& graph, Device& device, const PlanOptions& options);
 
-/// The device's implementation of `op`, prepared. Throws Error{unsupported_op}.
-PreparedOp prepare_op(Device& device, const OpDesc& op);
-
 }  // namespace strata

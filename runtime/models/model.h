@@ -43,6 +43,7 @@ class Model {
   static std::shared_ptr<const Model> load(std::shared_ptr<const ModelFile> file);
 
   const ModelFile& file() const { return *file_; }
+  const std::shared_ptr<const ModelFile>& shared_file() const { return file_; }
   const Architecture& architecture() const { return *architecture_; }
   const ModelConfig& config() const { return config_; }
   const std::vector<LayerKind>& kinds() const { return kinds_; }

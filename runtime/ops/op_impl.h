@@ -55,4 +55,7 @@ struct OpTable {
   const OpImpl& operator[](OpKind kind) const { return ops[static_cast<std::size_t>(kind)]; }
 };
 
+/// The device's implementation of `op`, prepared. Throws Error{unsupported_op}.
+PreparedOp prepare_op(Device& device, const OpDesc& op);
+
 }  // namespace strata

@@ -199,12 +199,12 @@ void StagingRing::give_back(std::uint32_t slot) {
   slot_is_free_.notify_one();
 }
 
-void StagingRing::restart() {
+void StagingRing::restart(std::uint32_t first) {
   const std::lock_guard lock(mutex_);
   ++generation_;
   ++stats_.restarts;
-  next_read_ = 0;
-  next_take_ = 0;
+  next_read_ = first;
+  next_take_ = first;
   failed_ = false;
   thrown_ = false;
   for (std::size_t i = 0; i < slots_.size(); ++i) {

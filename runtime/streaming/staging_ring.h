@@ -57,9 +57,10 @@ class StagingRing {
   Taken take();
   /// The slot may be filled again. Any order, any thread.
   void give_back(std::uint32_t slot);
-  /// Drops what was read and begins the sweep again. Slots that are taken stay taken until they are
-  /// given back. Does not wait for reads under way: their slots join when they end.
-  void restart();
+  /// Drops what was read and goes on with unit `first` of the sweep. Slots that are taken stay
+  /// taken until they are given back. Does not wait for reads under way: their slots join when they
+  /// end.
+  void restart(std::uint32_t first = 0);
 
   RingStats stats() const;
 

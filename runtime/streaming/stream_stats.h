@@ -14,6 +14,18 @@ struct StreamStats {
   std::uint64_t units_dropped = 0;   ///< read ahead and not used: a step left out the output matrix
   std::uint64_t restarts = 0;        ///< the order of the sweep was left
   double reader_seconds = 0;         ///< inside reads, summed over the reader threads
+
+  StreamStats& operator+=(const StreamStats& other) {
+    units += other.units;
+    bytes_read += other.bytes_read;
+    bytes_uploaded += other.bytes_uploaded;
+    io_wait_ns += other.io_wait_ns;
+    copy_wait_ns += other.copy_wait_ns;
+    units_dropped += other.units_dropped;
+    restarts += other.restarts;
+    reader_seconds += other.reader_seconds;
+    return *this;
+  }
 };
 
 }  // namespace strata

@@ -197,6 +197,11 @@ Status event_query(EventHandle event) {
   return event->stream == nullptr ? kSuccess : stream_query(const_cast<HostStream*>(event->stream));
 }
 
+Status event_synchronize(EventHandle event) {
+  if (event->stream == nullptr) return kSuccess;
+  return stream_synchronize(const_cast<HostStream*>(event->stream));
+}
+
 Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context) {
   return submit(stream, [=] { run(context); });
 }

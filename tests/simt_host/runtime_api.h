@@ -57,6 +57,7 @@ Status event_create(EventHandle* event);
 void event_destroy(EventHandle event);
 Status event_record(EventHandle event, StreamHandle stream);
 Status event_query(EventHandle event);
+Status event_synchronize(EventHandle event);
 Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context);
 
 Status begin_capture(StreamHandle stream);
