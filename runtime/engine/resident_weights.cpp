@@ -19,12 +19,13 @@ std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout lay
   const bool multiplied = (cut == Cut::row_blocks && rank == 2) || rank == 3;
   if (block_rows_ == 0) cut = Cut::whole;  // tied embeddings are then one weight, not two
   const auto next = static_cast<std::uint32_t>(entries_.size());
-  const auto [found, added] = index_.try_emplace({origin.data.data(), layout, cut}, next);
+  const auto [found, added] = index_.try_emplace({origin.first_byte(), layout, cut}, next);
   if (added) {
     Entry entry;
     entry.origin = origin;
     entry.layout = layout;
     entry.cut = cut;
+    entry.copied = origin.in_pieces();  // kernels read one tensor
     make_blocks(entry, next);
     entries_.push_back(std::move(entry));
   }
@@ -53,7 +54,7 @@ void ResidentWeights::make_blocks(Entry& entry, std::uint32_t index) const {
 std::uint64_t ResidentWeights::mapped_bytes() const {
   std::uint64_t total = 0;
   for (const Entry& entry : entries_)
-    if (entry.in_place()) total += WeightSlabs::room(entry.origin.data.size());
+    if (entry.in_place()) total += WeightSlabs::room(entry.origin.bytes());
   return total;
 }
 

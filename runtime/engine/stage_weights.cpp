@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "runtime/core/error.h"
+
 namespace strata {
 namespace {
 
@@ -64,6 +66,10 @@ void StageWeights::bind_streamed(const Plan& plan, std::int32_t layer, bool pinn
 
 StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t layer) const {
   const WeightOrigin origin = *model_.weight(layer, slot.name);
+  if (origin.in_pieces())
+    throw Error(ErrorCode::unsupported_model, model_.file().path().string(),
+                "experts that are tensors of their own (Hugging Face files) cannot be streamed",
+                "give the layers that do not fit to the CPU (-ngl), or use a GGUF file");
   const TensorInfo& tensor = model_.file().tensors()[static_cast<std::size_t>(origin.file_tensor)];
   return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}};
 }

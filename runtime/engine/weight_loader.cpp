@@ -28,6 +28,7 @@ struct Piece {
     return part;
   }
   std::span<const std::byte> source() const {
+    if (load->origin.in_pieces()) return load->origin.matrices[static_cast<std::size_t>(first)];
     return load->origin.data.subspan(byte_size(desc(Layout::rows, first)),
                                      byte_size(desc(Layout::rows, count)));
   }
@@ -40,10 +41,11 @@ void cut(const WeightLoad& load, std::uint64_t piece_bytes, std::vector<Piece>& 
   const std::int64_t all = shape[0];
   if (all == 0) return;
   const std::int64_t unit = shape.rank == 2 ? kPanelRows : 1;
-  const auto entry_bytes = static_cast<std::int64_t>(load.origin.data.size()) / all;
+  const auto entry_bytes = static_cast<std::int64_t>(load.origin.bytes()) / all;
   std::int64_t count =
       static_cast<std::int64_t>(piece_bytes) / std::max<std::int64_t>(1, entry_bytes);
   count = shape.rank == 1 ? all : std::max(count / unit * unit, unit);
+  if (load.origin.in_pieces()) count = 1;
   for (std::int64_t first = 0; first < all; first += count)
     pieces.push_back({&load, first, std::min(count, all - first)});
 }
@@ -120,7 +122,7 @@ std::vector<Piece> pieces_of(std::span<const WeightLoad> loads, std::uint64_t to
 void load_weights(std::span<const WeightLoad> loads, const ModelFile& file, Device& device,
                   Stream& stream, BufferSpan scratch, const LoadProgress& progress) {
   std::uint64_t total = 0;
-  for (const WeightLoad& load : loads) total += load.origin.data.size();
+  for (const WeightLoad& load : loads) total += load.origin.bytes();
   const std::uint64_t most = device.info().unified ? kMostPiece : scratch.bytes;
   const std::vector<Piece> pieces = pieces_of(loads, total, most);
   Loader loader(device, stream, scratch);

@@ -20,7 +20,8 @@ Value attend(GraphBuilder& g, const ModelConfig& c, Value q, Value k, Value v, c
   k = g.rope(k, inv_freq, rope);
   g.kv_append(k, v, kv.k, kv.v, {kv_heads, head_dim});
   const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
-  return project(g, g.attention(q, kv.k, kv.v, {heads, kv_heads, head_dim, scale, 0}),
+  const auto window = static_cast<std::int32_t>(c.window);
+  return project(g, g.attention(q, kv.k, kv.v, {heads, kv_heads, head_dim, scale, window}),
                  "attn_output");
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "runtime/core/error.h"
+#include "runtime/models/hf_config.h"
 
 namespace strata {
 namespace {
@@ -57,6 +58,7 @@ void read_rope(const KeyReader& keys, ModelConfig& c) {
   if (rot_dim % 2 != 0)
     keys.fail("rope.dimension_count", fmt::format("is {}, which is odd", rot_dim));
   rope.rot_dim = static_cast<std::int32_t>(rot_dim);
+  if (keys.order() == WeightOrder::hugging_face) return read_hf_rope(keys, c);
   rope.base = keys.number("rope.freq_base", 10000.0, 1.0 + 1e-6, 1e18);
   rope.scaling = read_scaling_type(keys);
   if (rope.scaling == RopeScaling::none) return;
@@ -92,6 +94,7 @@ ModelConfig read_config(const Architecture& architecture, const KeyReader& keys)
   if (c.ffn_dim == 0 && c.experts == 0) keys.fail("feed_forward_length", "is missing or 0");
   read_attention(keys, c);
   read_rope(keys, c);
+  if (keys.order() == WeightOrder::hugging_face) c.window = read_hf_window(keys, c.layers);
   architecture.configure(keys, c);
   return c;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "runtime/models/architecture.h"
@@ -27,12 +28,23 @@ struct KvFormat {
 TensorDesc kv_desc(const ModelConfig& config, DType dtype, std::int32_t page_tokens,
                    std::int64_t pages);
 
-/// A weight where it lies: a tensor of the file, or a constant that was computed from the
-/// hyper-parameters (file_tensor < 0; the bytes belong to the Model).
+/// A weight where it lies: a tensor of the file; or several, one for each expert, as Hugging Face
+/// files have them; or numbers that the Model keeps (file_tensor < 0), computed from the
+/// hyper-parameters or widened to F32.
 struct WeightOrigin {
-  std::int32_t file_tensor = -1;
+  std::int32_t file_tensor = -1;  ///< the first of several
   TensorDesc desc;
+  /// All bytes of a weight that lies in one piece; else empty.
   std::span<const std::byte> data;
+  /// Of a weight in several pieces, each entry of the outermost dimension, in order.
+  std::vector<std::span<const std::byte>> matrices = {};
+
+  bool in_pieces() const { return !matrices.empty(); }
+  std::uint64_t bytes() const { return byte_size(desc); }
+  /// Where it begins in memory: tells weights apart.
+  const std::byte* first_byte() const {
+    return in_pieces() ? matrices.front().data() : data.data();
+  }
 };
 
 /// A checked model: every tensor that the architecture needs is there with the shape that the
@@ -62,11 +74,20 @@ class Model {
 
  private:
   Model() = default;
-  void check_vocabulary() const;
-  void check_tensors();
-  void check_tensor(std::int32_t layer, const TensorRule& rule,
-                    std::unordered_map<std::string_view, bool>& used) const;
-  void warn_of_leftovers(const std::unordered_map<std::string_view, bool>& used);
+  using UsedTensors = std::unordered_set<std::string_view>;
+
+  const TensorRule* rule_of(std::int32_t layer, std::string_view name) const;
+  std::string name_of(std::int32_t layer, const TensorRule& rule, std::int64_t expert) const;
+  std::vector<const TensorInfo*> tensors_of(std::int32_t layer, const TensorRule& rule) const;
+  bool is_left_out(const TensorRule& rule) const;
+
+  void read_vocabulary(const KeyReader& keys);
+  void check_tensors(const KeyReader& keys);
+  void check_weight(const KeyReader& keys, std::int32_t layer, const TensorRule& rule,
+                    UsedTensors& used);
+  void check_tensor(const TensorInfo& tensor, const Shape& expected);
+  void widen(const TensorInfo& vector);
+  void warn_of_leftovers(const UsedTensors& used);
   void read_rope_factors();
   void group_layers();
   WeightLookup lookup(std::int32_t layer) const;
@@ -74,7 +95,10 @@ class Model {
   std::shared_ptr<const ModelFile> file_;
   const Architecture* architecture_ = nullptr;
   ModelConfig config_;
+  WeightOrder order_ = WeightOrder::gguf;
+  bool tied_ = false;  ///< the file says so: an output matrix that it has all the same is not used
   std::vector<float> inv_freq_;
+  std::unordered_map<std::string_view, std::vector<float>> widened_;  ///< vectors, by tensor name
   std::vector<LayerKind> kinds_;
   std::vector<std::string> warnings_;
 };

@@ -17,11 +17,26 @@ double correction_dim(const RopeConfig& rope, double rotations) {
 
 // 1 where a frequency is kept as it is (extrapolated), 0 where it is divided by the factor.
 double yarn_keep(const RopeConfig& rope, int pair) {
-  const double low = std::max(std::floor(correction_dim(rope, rope.beta_fast)), 0.0);
-  const double high =
-      std::min(std::ceil(correction_dim(rope, rope.beta_slow)), double(rope.rot_dim) - 1.0);
+  const double first = correction_dim(rope, rope.beta_fast);
+  const double last = correction_dim(rope, rope.beta_slow);
+  const double low = std::max(rope.truncate ? std::floor(first) : first, 0.0);
+  const double high = std::min(rope.truncate ? std::ceil(last) : last, double(rope.rot_dim) - 1.0);
   const double ramp = (pair - low) / std::max(high - low, 0.001);
   return 1.0 - std::clamp(ramp, 0.0, 1.0);
+}
+
+// Llama 3.1: waves that turn often within the original context are kept, those that hardly turn
+// are slowed, and those between are blended. In f32, as transformers computes it.
+float llama3_frequency(const RopeConfig& rope, float frequency) {
+  const auto context = static_cast<float>(rope.original_context);
+  const auto low = static_cast<float>(rope.low_freq_factor);
+  const auto high = static_cast<float>(rope.high_freq_factor);
+  const auto factor = static_cast<float>(rope.factor);
+  const float wave = static_cast<float>(2.0 * std::numbers::pi) / frequency;
+  if (wave < context / high) return frequency;
+  if (wave > context / low) return frequency / factor;
+  const float smooth = (context / wave - low) / (high - low);
+  return (1.0F - smooth) * frequency / factor + smooth * frequency;
 }
 
 }  // namespace
@@ -43,6 +58,7 @@ std::vector<float> inverse_frequencies(const RopeConfig& rope, const std::vector
       const auto keep = static_cast<float>(yarn_keep(rope, pair));
       frequency = 1.0F / (scale * wave) * (1.0F - keep) + frequency * keep;
     }
+    if (rope.scaling == RopeScaling::llama3) frequency = llama3_frequency(rope, frequency);
     result.push_back(frequency);
   }
   return result;

@@ -6,95 +6,95 @@
 #include <utility>
 
 #include "runtime/core/error.h"
-#include "runtime/weights/gguf.h"
+#include "runtime/weights/model_file_builder.h"
 #include "runtime/weights/printable.h"
-#include "runtime/weights/split_set.h"
 
 namespace strata {
 
-/// Opens shard after shard, sharing one memory budget, and joins them.
-class ModelFileBuilder {
- public:
-  explicit ModelFileBuilder(LoadOptions options) : options_{options.mlock, options.no_mmap} {}
+std::shared_ptr<const ModelFile> ModelFileBuilder::build_gguf(const std::filesystem::path& path) {
+  GgufFile first = add_gguf_shard(path);
+  model_->path_ = path;
+  model_->format_ = fmt::format("GGUF v{}", first.version);
+  model_->metadata_ = std::move(first.metadata);
+  model_->tensors_ = std::move(first.tensors);
+  if (const auto name = check_first_shard(path, model_->metadata_)) add_gguf_siblings(path, *name);
+  check_tensor_count();
+  return finish();
+}
 
-  std::shared_ptr<const ModelFile> build(const std::filesystem::path& path) {
-    GgufFile first = add_shard(path);
-    model_->format_ = fmt::format("GGUF v{}", first.version);
-    model_->metadata_ = std::move(first.metadata);
-    model_->tensors_ = std::move(first.tensors);
-    if (const auto name = check_first_shard(path, model_->metadata_)) add_siblings(path, *name);
-    check_tensor_count();
-    index_tensors();
-    for (const MappedFile& shard : model_->shards_)
-      if (!shard.warning().empty()) model_->warnings_.push_back(shard.warning());
-    return model_;
+std::shared_ptr<const ModelFile> ModelFileBuilder::finish() {
+  index_tensors();
+  for (const MappedFile& shard : model_->shards_)
+    if (!shard.warning().empty()) model_->warnings_.push_back(shard.warning());
+  return model_;
+}
+
+GgufFile ModelFileBuilder::add_gguf_shard(const std::filesystem::path& path) {
+  model_->shards_.push_back(MappedFile::open(path, options_));
+  const auto shard = static_cast<std::uint32_t>(model_->shards_.size() - 1);
+  return parse_gguf(model_->shards_.back().bytes(), path.string(), budget_, shard);
+}
+
+void ModelFileBuilder::add_gguf_siblings(const std::filesystem::path& first,
+                                         const SplitName& name) {
+  for (std::uint32_t number = 2; number <= name.count; ++number) {
+    const std::filesystem::path path = split_path(first, name, number);
+    if (std::error_code error; !std::filesystem::exists(path, error))
+      throw Error(ErrorCode::io, path.string(),
+                  fmt::format("part {} of {} is missing", number, name.count),
+                  fmt::format("put it beside {}", first.filename().string()));
+    const GgufFile part = add_gguf_shard(path);
+    check_later_shard(model_->metadata_, part.metadata, number);
+    append(part.tensors);
   }
+}
 
- private:
-  GgufFile add_shard(const std::filesystem::path& path) {
-    model_->shards_.push_back(MappedFile::open(path, options_));
-    const auto shard = static_cast<std::uint32_t>(model_->shards_.size() - 1);
-    return parse_gguf(model_->shards_.back().bytes(), path.string(), budget_, shard);
+void ModelFileBuilder::append(std::span<const TensorInfo> tensors) {
+  charge(Checked(tensors.size()) * (2 * sizeof(TensorInfo)));
+  model_->tensors_.insert(model_->tensors_.end(), tensors.begin(), tensors.end());
+}
+
+void ModelFileBuilder::check_tensor_count() {
+  const auto declared = read_split_keys(model_->metadata_).tensors;
+  if (declared && *declared != model_->tensors_.size())
+    model_->metadata_.fail("split.tensors.count",
+                           fmt::format("is {}, and the {} parts have {} tensors", *declared,
+                                       model_->shards_.size(), model_->tensors_.size()),
+                           "parts are missing or mixed up: download them again");
+}
+
+void ModelFileBuilder::index_tensors() {
+  auto& tensors = model_->tensors_;
+  charge(Checked(NameIndex::bytes_for(tensors.size())));
+  model_->index_ = NameIndex(tensors.size());
+  auto name_of = [&](std::uint32_t i) { return tensors[i].name; };
+  for (std::uint32_t i = 0; i < tensors.size(); ++i) {
+    if (const auto earlier = model_->index_.insert(tensors[i].name, i, name_of))
+      throw Error(ErrorCode::bad_model, shard_name(tensors[i]),
+                  fmt::format("tensor \"{}\" is also in {}", printable(tensors[i].name),
+                              shard_name(tensors[*earlier])),
+                  "the parts belong to different downloads: download them again");
+    // Each range lies in its own mapping, so the sum cannot pass the address space.
+    model_->tensor_bytes_ += tensors[i].bytes;
   }
+}
 
-  void add_siblings(const std::filesystem::path& first, const SplitName& name) {
-    for (std::uint32_t number = 2; number <= name.count; ++number) {
-      const std::filesystem::path path = split_path(first, name, number);
-      if (std::error_code error; !std::filesystem::exists(path, error))
-        throw Error(ErrorCode::io, path.string(),
-                    fmt::format("part {} of {} is missing", number, name.count),
-                    fmt::format("put it beside {}", first.filename().string()));
-      const GgufFile part = add_shard(path);
-      check_later_shard(model_->metadata_, part.metadata, number);
-      charge(Checked(part.tensors.size()) * (2 * sizeof(TensorInfo)));
-      model_->tensors_.insert(model_->tensors_.end(), part.tensors.begin(), part.tensors.end());
-    }
-  }
+std::string ModelFileBuilder::shard_name(const TensorInfo& tensor) const {
+  return model_->shards_[tensor.shard].path().string();
+}
 
-  void check_tensor_count() {
-    const auto declared = read_split_keys(model_->metadata_).tensors;
-    if (declared && *declared != model_->tensors_.size())
-      model_->metadata_.fail("split.tensors.count",
-                             fmt::format("is {}, and the {} parts have {} tensors", *declared,
-                                         model_->shards_.size(), model_->tensors_.size()),
-                             "parts are missing or mixed up: download them again");
-  }
-
-  void index_tensors() {
-    auto& tensors = model_->tensors_;
-    charge(Checked(NameIndex::bytes_for(tensors.size())));
-    model_->index_ = NameIndex(tensors.size());
-    auto name_of = [&](std::uint32_t i) { return tensors[i].name; };
-    for (std::uint32_t i = 0; i < tensors.size(); ++i) {
-      if (const auto earlier = model_->index_.insert(tensors[i].name, i, name_of))
-        throw Error(ErrorCode::bad_model, shard_name(tensors[i]),
-                    fmt::format("tensor \"{}\" is also in {}", printable(tensors[i].name),
-                                shard_name(tensors[*earlier])),
-                    "the parts belong to different downloads: download them again");
-      // Each range lies in its own mapping, so the sum cannot pass the address space.
-      model_->tensor_bytes_ += tensors[i].bytes;
-    }
-  }
-
-  std::string shard_name(const TensorInfo& tensor) const {
-    return model_->shards_[tensor.shard].path().string();
-  }
-
-  void charge(Checked bytes) {
-    if (budget_.charge(bytes)) return;
-    throw Error(ErrorCode::bad_model, model_->metadata_.file(),
-                fmt::format("listing its {} tensors would take more than {} bytes of memory",
-                            model_->tensors_.size(), budget_.limit()));
-  }
-
-  MapOptions options_;
-  MemoryBudget budget_;
-  std::shared_ptr<ModelFile> model_{new ModelFile()};
-};
+void ModelFileBuilder::charge(Checked bytes) {
+  if (budget_.charge(bytes)) return;
+  throw Error(ErrorCode::bad_model, model_->metadata_.file(),
+              fmt::format("listing its {} tensors would take more than {} bytes of memory",
+                          model_->tensors_.size(), budget_.limit()));
+}
 
 std::shared_ptr<const ModelFile> ModelFile::open(const std::filesystem::path& path,
                                                  LoadOptions options) {
-  return ModelFileBuilder(options).build(path);
+  if (const std::optional<HfDirectory> found = find_hf_directory(path))
+    return ModelFileBuilder(options).build_hf(path, *found);
+  return ModelFileBuilder(options).build_gguf(path);
 }
 
 const TensorInfo* ModelFile::find(std::string_view name) const {

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -26,18 +27,24 @@ struct LoadOptions {
 /// uses its bytes; immutable, all calls are safe from several threads.
 class ModelFile {
  public:
-  /// Opens a GGUF file; of a split set, the first shard, whose siblings are found by name. Throws
-  /// Error(io), Error(bad_model) or Error(out_of_memory), see MappedFile::open and parse_gguf; the
-  /// parser allocates at most 64 MiB. Vocabulary-only files have no tensors and open like any
-  /// other.
+  /// Opens a GGUF file; of a split set, the first shard, whose siblings are found by name. Or a
+  /// Hugging Face model: its directory, its model.safetensors or its model.safetensors.index.json;
+  /// tensors have their names there, and metadata() is config.json (flatten_json) and
+  /// general.architecture. Throws Error(io), Error(bad_model), Error(unsupported_model) or
+  /// Error(out_of_memory), see MappedFile::open, parse_gguf and parse_safetensors; the parsers
+  /// allocate at most 64 MiB. Vocabulary-only files have no tensors and open like any other.
   static std::shared_ptr<const ModelFile> open(const std::filesystem::path& path,
                                                LoadOptions options = {});
 
   /// The path that was opened.
-  const std::filesystem::path& path() const { return shards_.front().path(); }
-  /// "GGUF v3"
+  const std::filesystem::path& path() const { return path_; }
+  /// Where a Hugging Face model's files lie (config.json, the tokenizer's); empty for other
+  /// formats.
+  const std::filesystem::path& directory() const { return directory_; }
+  bool is_hugging_face() const { return !directory_.empty(); }
+  /// "GGUF v3", "safetensors"
   const std::string& format() const { return format_; }
-  /// Of the first shard; the others only say which part they are.
+  /// Of the first shard, the others only say which part they are; or config.json.
   const Metadata& metadata() const { return metadata_; }
   /// The key general.architecture. Throws Error(bad_model) where it is missing or no string.
   std::string_view architecture() const { return metadata_.require_string("general.architecture"); }
@@ -78,7 +85,10 @@ class ModelFile {
   ModelFile() = default;
   const MappedFile* shard_of(const std::byte* address) const noexcept;
 
+  std::filesystem::path path_;
+  std::filesystem::path directory_;
   std::vector<MappedFile> shards_;
+  std::deque<std::string> texts_;  ///< names and values that are not the bytes of a shard
   std::string format_;
   Metadata metadata_;
   std::vector<TensorInfo> tensors_;

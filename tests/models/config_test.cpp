@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -211,10 +212,25 @@ TEST_P(Config, EveryTensorIsNeededInItsShapeAndType) {
   }
 }
 
-TEST_P(Config, VectorsMustBeFloat) {
+TEST_P(Config, VectorsOfHalvesAreWidened) {
+  for (const std::uint32_t type : {1u, 30u}) {  // F16, BF16
+    TinyModel tiny = good();
+    tiny.add_tensor("output_norm.weight", {32}, type);
+    const std::string two("\0\x40", 2);  // in either
+    std::string& data = tiny.tensor("output_norm.weight").data;
+    for (std::size_t i = 0; i < data.size(); i += 2) data.replace(i, 2, two);
+    const auto model = load(tiny);
+    const auto norm = model->weight(-1, "output_norm.weight");
+    ASSERT_TRUE(norm);
+    EXPECT_EQ(norm->file_tensor, -1);
+    EXPECT_EQ(norm->desc, (TensorDesc{DType::F32, Layout::rows, {32}}));
+    std::vector<float> numbers(32);
+    std::memcpy(numbers.data(), norm->data.data(), norm->data.size());
+    EXPECT_EQ(numbers, std::vector<float>(32, 2.0F));
+  }
   TinyModel tiny = good();
-  tiny.add_tensor("output_norm.weight", {32}, 1);
-  expect_error(tiny, "output_norm.weight", "is F16", ErrorCode::unsupported_model);
+  tiny.add_tensor("output_norm.weight", {32}, 8);
+  expect_error(tiny, "output_norm.weight", "is Q8_0", ErrorCode::unsupported_model);
 }
 
 TEST_P(Config, ExtraTensorsAreAWarning) {

@@ -53,6 +53,25 @@ TEST_P(SharedGolden, LogitsAndGreedyTokens) {
                 read_golden(folder / "expected.json", folder / "logits.f32"));
 }
 
+// The same model as a Hugging Face directory: its own names, its own order of Q and K rows.
+TEST_P(SharedGolden, HuggingFaceDirectory) {
+  STRATA_NEEDS_SHARED();
+  const auto folder = shared_root() / "fixtures" / "models" / GetParam();
+  expect_golden(folder, read_golden(folder / "expected.json", folder / "logits.f32"));
+}
+
+// Where GGUF's converter leaves the weights as they are, the bits are the same.
+TEST_P(SharedGolden, HuggingFaceBits) {
+  STRATA_NEEDS_SHARED();
+  const auto folder = shared_root() / "fixtures" / "models" / GetParam();
+  LoadedModel gguf = load_model(folder / "model.gguf", test_options());
+  if (gguf.model->config().rope.style != RopeStyle::half_split)
+    GTEST_SKIP() << "Q and K are permuted in GGUF";
+  const Golden golden = read_golden(folder / "expected.json", folder / "logits.f32");
+  LoadedModel ours = load_model(folder / "model.safetensors", test_options());
+  EXPECT_EQ(all_logits(*ours.runner, golden.prompt), all_logits(*gguf.runner, golden.prompt));
+}
+
 // The logits behind the last of `tokens`.
 std::vector<float> last_logits(Runner& runner, const std::vector<text::TokenId>& tokens) {
   std::vector<float> last;
@@ -128,9 +147,7 @@ TEST(Goldens, CoverEveryArchitecture) {
 
 class RefusedArchitecture : public testing::TestWithParam<const char*> {};
 
-TEST_P(RefusedArchitecture, IsNamed) {
-  STRATA_NEEDS_SHARED();
-  const auto path = shared_root() / "fixtures" / "models" / GetParam() / "model.gguf";
+void expect_refused(const std::filesystem::path& path) {
   const auto file = ModelFile::open(path);
   try {
     Model::load(file);
@@ -141,6 +158,13 @@ TEST_P(RefusedArchitecture, IsNamed) {
     EXPECT_NE(std::string(error.what()).find(file->architecture()), std::string::npos)
         << error.what();
   }
+}
+
+TEST_P(RefusedArchitecture, IsNamed) {
+  STRATA_NEEDS_SHARED();
+  const auto folder = shared_root() / "fixtures" / "models" / GetParam();
+  expect_refused(folder / "model.gguf");
+  expect_refused(folder);
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, RefusedArchitecture,
