@@ -37,7 +37,32 @@ const WeightBinding& binding_of(const Plan& plan, const Bindings& bindings, std:
   return bindings.weights[static_cast<std::size_t>(value.slot)];
 }
 
+bool multiplies_experts(OpKind kind) {
+  return kind == OpKind::LinearExperts || kind == OpKind::LinearExpertsGated;
+}
+
+// The number under which an ExpertSource knows this launch; < 0: its experts are not streamed.
+std::int32_t expert_launch_of(const Plan& plan, const Bindings& bindings, const PlannedNode& node) {
+  const OpKind kind = node.op.desc.kind();
+  if (!multiplies_experts(kind)) return -1;
+  const auto weight = static_cast<std::size_t>(matmul_weights(kind)[0].weight);
+  return binding_of(plan, bindings, node.in[weight]).expert_launch;
+}
+
 }  // namespace
+
+std::vector<std::vector<std::int32_t>> expert_launches(const Plan& plan) {
+  std::vector<std::vector<std::int32_t>> launches;
+  for (const PlannedNode& node : plan.nodes) {
+    if (!multiplies_experts(node.op.desc.kind())) continue;
+    std::vector<std::int32_t>& slots = launches.emplace_back();
+    for (const MatmulWeight& matrix : matmul_weights(node.op.desc.kind())) {
+      const std::int32_t id = node.in[static_cast<std::size_t>(matrix.weight)];
+      slots.push_back(plan.values[static_cast<std::size_t>(id)].slot);
+    }
+  }
+  return launches;
+}
 
 struct Executor::NodeViews {
   std::array<TensorView, kMaxOperands> in;
@@ -120,6 +145,43 @@ void Executor::run_blocks(const PlannedNode& node, const Plan& plan, const Bindi
   }
 }
 
+void Executor::use_experts(ExpertSource& source, ExpertRoutes routes, std::int64_t experts) {
+  experts_ = &source;
+  routes_ = std::move(routes);
+  wanted_.reserve(static_cast<std::size_t>(experts));
+  slots_.reserve(static_cast<std::size_t>(experts));
+}
+
+// One launch per set of experts that are on the device together. A launch writes the rows of its
+// own experts' routes only, so that after the last one all rows are there, each made by one launch
+// of the same kernel: the bits are those of a single one.
+void Executor::run_experts(const PlannedNode& node, std::uint32_t launch_number, NodeViews& views) {
+  const std::size_t order = node.in.size() - 1;
+  const std::size_t offsets = order - 1;
+  if (routed_ != node.in[offsets]) {
+    routes_.fetch(stream_, views.in[offsets], views.in[order]);
+    routed_ = node.in[offsets];
+  }
+  const std::span<const std::int32_t> routed = routes_.experts();
+  wanted_.assign(routed.begin(), routed.end());
+  while (!wanted_.empty()) {
+    slots_.assign(wanted_.size(), -1);
+    const ExpertLease lease = experts_->acquire(launch_number, wanted_, slots_, stream_);
+    std::size_t next = 0;
+    for (const MatmulWeight& matrix : matmul_weights(node.op.desc.kind()))
+      views.in[static_cast<std::size_t>(matrix.weight)] = lease.matrices[next++];
+    const ExpertRoutes::Tables tables = routes_.upload(stream_, wanted_, slots_);
+    views.in[offsets] = tables.offsets;
+    views.in[order] = tables.order;
+    launch(node, views);
+    experts_->release(lease, stream_.record());
+    std::size_t left = 0;
+    for (std::size_t i = 0; i < wanted_.size(); ++i)
+      if (slots_[i] < 0) wanted_[left++] = wanted_[i];
+    wanted_.resize(left);
+  }
+}
+
 void Executor::release(std::span<const Lease> leases) {
   const Event done = stream_.record();
   for (const Lease& lease : leases) source_.release(lease, done);
@@ -144,7 +206,10 @@ void Executor::run_node(const Plan& plan, const PlannedNode& node, const Binding
     views.inout[i] = view_of(plan, bindings, extent, node.inout[i]);
   for (std::size_t i = 0; i < node.out.size(); ++i)
     views.out[i] = view_of(plan, bindings, extent, node.out[i]);
-  if (matmul_weights(kind).empty())
+  const std::int32_t experts = expert_launch_of(plan, bindings, node);
+  if (experts >= 0)
+    run_experts(node, static_cast<std::uint32_t>(experts), views);
+  else if (matmul_weights(kind).empty())
     launch(node, views);
   else
     run_blocks(node, plan, bindings, views);
@@ -152,6 +217,7 @@ void Executor::run_node(const Plan& plan, const PlannedNode& node, const Binding
 }
 
 void Executor::run(const Plan& plan, const Bindings& bindings, const StepExtent& extent) {
+  routed_ = -1;
   for (const PlannedNode& node : plan.nodes) {
     if (trace_ == nullptr) {
       run_node(plan, node, bindings, extent);

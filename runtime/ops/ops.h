@@ -99,7 +99,9 @@ struct MoeSort {
 };
 
 /// out row r (r = route) = x row (r, or r / used when `shared_input`) times w[expert of r]
-/// transposed. in: x, w (experts, n, k), offsets, order. out (T * used, n).
+/// transposed. in: x, w (experts, n, k), offsets, order. out (T * used, n). Rows of routes that are
+/// not in order[0 .. offsets[experts]) stay as they are, and experts without routes are not read: a
+/// step may be computed in passes over its experts.
 struct LinearExperts {
   std::int32_t used = 0;
   bool shared_input = false;

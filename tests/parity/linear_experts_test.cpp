@@ -106,6 +106,58 @@ TEST(LinearExperts, GivesTheBitsOfLinearForEveryRoute) {
   }
 }
 
+// The part of the routes that belongs to experts [first, end).
+Routes some_routes(const Routes& all, std::int32_t first, std::int32_t end) {
+  const auto* offsets = all.offsets.view.as<const std::int32_t>();
+  std::vector<std::int32_t> begins;
+  for (std::int32_t e = 0; e <= kExperts; ++e)
+    begins.push_back(offsets[std::clamp(e, first, end)] - offsets[first]);
+  // Behind them are routes that this launch has nothing to do with.
+  std::vector<std::int32_t> order(static_cast<std::size_t>(all.order.view.rows()), 0);
+  std::copy_n(all.order.view.as<const std::int32_t>() + offsets[first], begins.back(),
+              order.begin());
+  Routes part;
+  part.offsets =
+      tensor_of({DType::I32, Layout::rows, {1, std::int64_t{kExperts} + 1}}, begins.data());
+  part.order = tensor_of({DType::I32, Layout::rows, {all.order.view.rows(), 1}}, order.data());
+  return part;
+}
+
+// Where not all experts are on the device a step is computed in passes.
+TEST(LinearExperts, PassesOverSomeExpertsGiveTheBitsOfOneLaunch) {
+  const std::int64_t k = 256;
+  for (const std::string& isa : device_names()) {
+    Device& device = test_device(isa, 2);
+    for (const DType dtype : {DType::F16, DType::BF16, DType::Q8_0, DType::Q4_K}) {
+      for (const std::int64_t tokens :
+           {std::int64_t{1}, std::min<std::int64_t>(40, largest_batch())}) {
+        const Tensor x = float_rows(tokens, k, 31);
+        const Tensor w = tensor_of({dtype, Layout::rows, {kExperts, kN, k}},
+                                   random_weights(dtype, kExperts * kN, k, 32).data());
+        const Routes routes = routes_of(tokens);
+        const auto multiply = [&](const Routes& of, const Tensor& out) {
+          run_op(device, LinearExperts{kUsed, true},
+                 {x.view, w.view, of.offsets.view, of.order.view}, {out.view});
+        };
+        const TensorDesc desc{DType::F32, Layout::rows, {tokens * kUsed, kN}};
+        const Tensor whole = make_tensor(desc);
+        multiply(routes, whole);
+        const Tensor passes = make_tensor(desc, std::byte{0xff});
+        multiply(some_routes(routes, 0, 2), passes);
+        for (std::int64_t r = 0; r < tokens * kUsed; ++r) {
+          if (routes.expert[static_cast<std::size_t>(r)] < 2) continue;
+          ASSERT_EQ(*reinterpret_cast<const std::uint32_t*>(passes.view.row(r)), 0xffffffffU)
+              << isa << " route " << r;
+        }
+        multiply(some_routes(routes, 2, 4), passes);
+        multiply(some_routes(routes, 4, kExperts), passes);
+        expect_same_bits(floats_of(passes.view), floats_of(whole.view),
+                         isa + " " + std::string(dtype_info(dtype).name));
+      }
+    }
+  }
+}
+
 // Against the double-precision reference once more, without `linear` in between.
 TEST(LinearExperts, FollowsTheReference) {
   const std::int64_t k = 256;

@@ -69,6 +69,7 @@ STRATA_DEVICE TokenRange gemv_tokens(const MatmulJob& job) {
   }
   const int place = block_y();
   const int expert = expert_at(job.routes, place);
+  if (expert == job.routes.experts) return {place, 0, 0};
   const int begin = job.routes.offsets[expert];
   const int end = job.routes.offsets[expert + 1];
   if ((place - begin) % kTokens != 0) return {place, 0, expert};
