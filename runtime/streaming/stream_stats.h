@@ -14,6 +14,7 @@ struct StreamStats {
   std::uint64_t units_dropped = 0;   ///< read ahead and not used: a step left out the output matrix
   std::uint64_t restarts = 0;        ///< the order of the sweep was left
   double reader_seconds = 0;         ///< inside reads, summed over the reader threads
+  bool pageable = false;  ///< the system refused to pin the host's memory: copies are slower
 
   StreamStats& operator+=(const StreamStats& other) {
     units += other.units;
@@ -24,6 +25,7 @@ struct StreamStats {
     units_dropped += other.units_dropped;
     restarts += other.restarts;
     reader_seconds += other.reader_seconds;
+    pageable = pageable || other.pageable;
     return *this;
   }
 };

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "runtime/core/error.h"
+
 namespace strata {
 namespace {
 
@@ -131,12 +133,23 @@ void UnitFeed::read_pinned() {
   pinned_parts_.resize(units_.size());
   for (std::size_t i = 0; i < units_.size(); ++i) {
     if (!pinned_[i]) continue;
-    const std::size_t bytes = pinned_bytes(units_[i]);
-    host_memory_.push_back(device_.allocate(bytes + kPageBytes, MemoryKind::pinned));
     const StreamUnit unit = units_[i].file_bytes();
-    reader_->read(unit, page_aligned(host_memory_.back(), bytes),
+    reader_->read(unit, host_slot(pinned_bytes(units_[i])),
                   {pinned_parts_[i].data(), unit.parts.size()});
   }
+}
+
+// Where the system pins no more memory the rest is pageable: slower, but no reason to give up.
+std::span<std::byte> UnitFeed::host_slot(std::size_t bytes) {
+  try {
+    host_memory_.push_back(device_.allocate(bytes + kPageBytes, host_kind_));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::out_of_memory || host_kind_ == MemoryKind::host) throw;
+    host_kind_ = MemoryKind::host;
+    stats_.pageable = true;
+    return host_slot(bytes);
+  }
+  return page_aligned(host_memory_.back(), bytes);
 }
 
 void UnitFeed::start_ring() {
@@ -144,10 +157,7 @@ void UnitFeed::start_ring() {
   in_use_.reserve(static_cast<std::size_t>(settings_.ring_slots));
   const std::size_t bytes = ring_slot_bytes(units_, pinned_);
   std::vector<std::span<std::byte>> slots;
-  for (int i = 0; i < settings_.ring_slots; ++i) {
-    host_memory_.push_back(device_.allocate(bytes + kPageBytes, MemoryKind::pinned));
-    slots.push_back(page_aligned(host_memory_.back(), bytes));
-  }
+  for (int i = 0; i < settings_.ring_slots; ++i) slots.push_back(host_slot(bytes));
   ring_ = std::make_unique<StagingRing>(*reader_, ring_sweep_, std::move(slots),
                                         settings_.reader_threads);
 }
@@ -241,7 +251,7 @@ void UnitFeed::copy_parts(const SweepUnit& unit, const Slot& slot,
     const std::size_t bytes = unit.parts[i].range.bytes;
     // Copies do not write to their source.
     upload_stream_->copy({slot.data + unit.parts[i].raw_at, bytes, MemoryKind::device},
-                         {const_cast<std::byte*>(from[i]), bytes, MemoryKind::pinned});
+                         {const_cast<std::byte*>(from[i]), bytes, host_kind_});
     stats_.bytes_uploaded += bytes;
   }
 }

@@ -89,6 +89,7 @@ class UnitFeed {
   void take_slots();
   void read_pinned();
   void start_ring();
+  std::span<std::byte> host_slot(std::size_t bytes);
   void go_to(std::uint32_t unit);
   Fed take_in_place(std::uint32_t unit);
   bool upload(bool must);
@@ -109,6 +110,7 @@ class UnitFeed {
   std::vector<std::uint32_t> ring_place_;  ///< by unit: its place there, or that of the next
   std::vector<std::array<const std::byte*, kMaxOperands>> pinned_parts_;  ///< by unit
   std::vector<Buffer> host_memory_;
+  MemoryKind host_kind_ = MemoryKind::pinned;
   Buffer slot_memory_;
   std::vector<Slot> slots_;
   std::vector<SlotTask> tasks_;

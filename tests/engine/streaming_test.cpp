@@ -98,5 +98,22 @@ TEST(StreamingTest, FillsABudgetToTheByte) {
   EXPECT_THROW(Runner(model, streamed(*model, *cpu, less, 1, Tier::streamed), small()), Error);
 }
 
+// The system refuses to pin the ring's memory: it is pageable then, and the bits are the same.
+TEST(StreamingTest, GoesOnWithoutPinnedMemory) {
+  const auto model = tiny();
+  const auto cpu = open_device("cpu", {1});
+  SimDevice counted(open_device("cpu", {1}), {});
+  const auto last = [&](SimDevice& device) {
+    const Runner runner(model, streamed(*model, *cpu, device, 1, Tier::streamed), small());
+    return device.faults().allocations.load() - 1;  // the ring's slots are allocated last
+  };
+  const std::int64_t ring = last(counted);
+  SimDevice device(open_device("cpu", {1}), {});
+  device.faults().failing_allocation = ring;
+  Runner runner(model, streamed(*model, *cpu, device, 1, Tier::streamed), small());
+  EXPECT_TRUE(runner.stream_stats().pageable);
+  EXPECT_EQ(greedy(runner, kPrompt, 20), resident(model, small()).tokens);
+}
+
 }  // namespace
 }  // namespace strata::test
