@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 namespace strata {
 
-Engine::Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer)
-    : runner_(std::move(runner)), tokenizer_(std::move(tokenizer)) {
+Engine::Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer,
+               Speculation speculation)
+    : runner_(std::move(runner)), tokenizer_(std::move(tokenizer)), speculation_(speculation) {
   const auto most = static_cast<std::size_t>(runner_->max_tokens());
   batch_.reserve(most);
   owner_.reserve(most);
@@ -115,6 +117,31 @@ std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
     owner_.push_back(last ? &generation : nullptr);
   }
   generation.advance(count);
+  if (generation.pending() > 0) return count;
+  return count + add_draft(generation, room - count);
+}
+
+bool Engine::speculates() const {
+  if (speculation_ == Speculation::streaming) return runner_->streams() && governor_.wants_draft();
+  return speculation_ == Speculation::always;
+}
+
+// Puts tokens that may follow the last one of a decoding request into the batch; returns how many.
+std::int64_t Engine::add_draft(Generation& generation, std::int64_t room) {
+  const bool may = speculates();
+  const std::span<const text::TokenId> draft = generation.propose(may ? room : 0, context());
+  const auto count = static_cast<std::int64_t>(draft.size());
+  if (count == 0) return 0;
+  if (!runner_->pool().extend(generation.slot, count)) {
+    generation.drop_draft();
+    return 0;
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    batch_.push_back({draft[static_cast<std::size_t>(i)], generation.slot,
+                      static_cast<std::int32_t>(generation.run() + i), true});
+    owner_.push_back(&generation);
+  }
+  drafted_ += count;
   return count;
 }
 
@@ -122,7 +149,9 @@ void Engine::on_logits(std::size_t index, std::span<const float> logits) {
   Generation& generation = *owner_[index];
   if (generation.finished()) return;  // cancelled after its token had joined the batch
   try {
-    generation.choose(logits, context());
+    const std::int64_t before = generation.generated();
+    generation.take(logits, context());
+    chosen_ += generation.generated() - before;
   } catch (const Error& error) {
     generation.finish(FinishReason::error, error);
   } catch (const std::exception& error) {
@@ -133,6 +162,8 @@ void Engine::on_logits(std::size_t index, std::span<const float> logits) {
 void Engine::run_step() {
   batch_.clear();
   owner_.clear();
+  drafted_ = 0;
+  decoding_ = 0;
   std::int64_t room = runner_->max_tokens();
   // Decoding requests first: one token each, so that nobody waits for another's long prompt.
   for (const bool decoding : {true, false}) {
@@ -140,15 +171,30 @@ void Engine::run_step() {
       if (generation->channel().cancelled()) generation->finish(FinishReason::cancelled);
       if (generation->finished() || (generation->pending() == 1) != decoding || room == 0) continue;
       if (generation->pending() == 0) continue;
+      if (decoding) ++decoding_;
       room -= add_tokens(*generation, room);
     }
   }
   // Whoever found no room comes earlier next time.
   if (active_.size() > 1) std::rotate(active_.begin(), active_.begin() + 1, active_.end());
   if (batch_.empty()) return;
+  step_and_measure();
+  // What was drafted and not chosen is forgotten.
+  for (auto& generation : active_)
+    if (generation->run() < runner_->pool().length(generation->slot))
+      runner_->pool().truncate(generation->slot, generation->run());
+}
+
+void Engine::step_and_measure() {
+  const auto begin = std::chrono::steady_clock::now();
+  chosen_ = 0;
   runner_->step(batch_, [this](std::size_t index, std::span<const float> logits) {
     on_logits(index, logits);
   });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  // A step with part of a prompt says nothing about drafts.
+  if (static_cast<std::int64_t>(batch_.size()) == drafted_ + decoding_)
+    governor_.record(drafted_, chosen_, took.count());
 }
 
 void Engine::retire() {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/engine/generation.h"
+#include "runtime/engine/lookup_draft.h"
 #include "runtime/engine/runner.h"
 
 namespace strata {
@@ -37,12 +38,21 @@ class RequestHandle {
   std::shared_ptr<GenerationChannel> channel_;
 };
 
+/// Whether steps of decoding run tokens that prompt lookup proposes beside the chosen ones. Answers
+/// are the same either way, as far as the device's logits do not depend on the batch.
+enum class Speculation : std::uint8_t {
+  streaming,  ///< where weights stream, as long as it pays
+  always,     ///< wherever something is proposed (tests)
+  never,
+};
+
 /// Runs requests on a Runner in a thread of its own, as many at a time as the Runner has sequences,
 /// in one ragged batch per step. A request that fails ends alone. Thread-safe.
 class Engine {
  public:
   /// `tokenizer` may be null (no text, no end tokens). The Runner is the engine's from now on.
-  Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer);
+  Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer,
+         Speculation speculation = Speculation::streaming);
   /// Ends all requests as cancelled.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -60,6 +70,9 @@ class Engine {
   void admit();
   void run_step();
   std::int64_t add_tokens(Generation& generation, std::int64_t room);
+  std::int64_t add_draft(Generation& generation, std::int64_t room);
+  bool speculates() const;
+  void step_and_measure();
   void on_logits(std::size_t index, std::span<const float> logits);
   void retire();
   void fail_all(const Error& error);
@@ -76,6 +89,11 @@ class Engine {
   std::vector<std::unique_ptr<Generation>> active_;
   std::vector<BatchToken> batch_;
   std::vector<Generation*> owner_;  // of each token of the batch that wants logits
+  Speculation speculation_;
+  DraftGovernor governor_;
+  std::int64_t drafted_ = 0;   // tokens of the batch
+  std::int64_t decoding_ = 0;  // tokens of the batch that are a decoding request's last
+  std::int64_t chosen_ = 0;    // tokens that came out of it
   std::thread worker_;
 };
 

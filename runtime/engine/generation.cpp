@@ -4,10 +4,15 @@
 #include <chrono>
 #include <utility>
 
+#include "runtime/engine/lookup_draft.h"
+
 namespace strata {
 namespace {
 
 constexpr std::size_t kFirstEvents = 16;
+
+// Where weights stream, some tokens more cost nothing until multiplying takes longer than reading.
+constexpr std::int64_t kMostDraft = 7;
 
 std::int64_t now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -80,6 +85,7 @@ void Generation::mark_started(std::int64_t context) {
   const std::int64_t room = context + 1 - prompt;
   const std::int64_t wanted = request_.max_tokens < 0 ? room : std::min(room, request_.max_tokens);
   tokens_.reserve(static_cast<std::size_t>(prompt + std::max<std::int64_t>(wanted, 0)));
+  draft_.reserve(kMostDraft);
   started_ns_ = now_ns();
   timings_.queued_ns = started_ns_ - submitted_ns_;
 }
@@ -102,6 +108,37 @@ void Generation::emit(text::TokenId id, std::span<const float> logits) {
     event.text = stop_filter_.push(event.text);
   }
   channel_->push(std::move(event));
+}
+
+std::span<const text::TokenId> Generation::propose(std::int64_t room, std::int64_t context) {
+  draft_.clear();
+  checked_ = 0;
+  draft_open_ = true;
+  if (timings_.generated_tokens == 0) return draft_;
+  // A token is chosen after the last one of the draft as well, and must be wanted.
+  std::int64_t most = std::min({room, context - run_, kMostDraft});
+  if (request_.max_tokens >= 0)
+    most = std::min(most, request_.max_tokens - timings_.generated_tokens - 1);
+  const auto found =
+      lookup_draft(tokens_, static_cast<std::size_t>(std::max<std::int64_t>(most, 0)));
+  draft_.assign(found.begin(), found.end());
+  timings_.drafted_tokens += static_cast<std::int64_t>(draft_.size());
+  return draft_;
+}
+
+void Generation::drop_draft() {
+  timings_.drafted_tokens -= static_cast<std::int64_t>(draft_.size());
+  draft_.clear();
+}
+
+void Generation::take(std::span<const float> logits, std::int64_t context) {
+  if (finished_ || !draft_open_) return;
+  choose(logits, context);
+  draft_open_ = !finished_ && checked_ < draft_.size() && tokens_.back() == draft_[checked_];
+  if (!draft_open_) return;
+  ++checked_;
+  ++run_;  // it has been run with those before it
+  ++timings_.accepted_tokens;
 }
 
 void Generation::choose(std::span<const float> logits, std::int64_t context) {

@@ -52,11 +52,21 @@ class Generation {
     return tokens_[static_cast<std::size_t>(position)];
   }
   std::int64_t run() const { return run_; }
+  /// Tokens of the answer so far.
+  std::int64_t generated() const { return timings_.generated_tokens; }
   void advance(std::int64_t tokens) { run_ += tokens; }
 
+  /// Called once all tokens have joined the batch: at most `room` tokens that may follow them, to
+  /// be run with them. Empty while the prompt is run. Valid until the next call.
+  std::span<const text::TokenId> propose(std::int64_t room, std::int64_t context);
+  /// They are not run after all.
+  void drop_draft();
+
   /// Chooses the next token from the logits of the last one and sends its event; finishes the
-  /// request at an end token, a stop string, its limit or when `context` tokens are full.
-  void choose(std::span<const float> logits, std::int64_t context);
+  /// request at an end token, a stop string, its limit or when `context` tokens are full. With a
+  /// draft it is called for the pending token and for each of the draft's in turn: they count as
+  /// run as long as they are what is chosen, so that the answer is the one without a draft.
+  void take(std::span<const float> logits, std::int64_t context);
   void finish(FinishReason reason, std::optional<Error> error = std::nullopt);
   /// Admitted: `context` is the most tokens it can ever have.
   void mark_started(std::int64_t context);
@@ -64,6 +74,7 @@ class Generation {
   std::int32_t slot = -1;  ///< of the KV cache; -1 while queued
 
  private:
+  void choose(std::span<const float> logits, std::int64_t context);
   void emit(text::TokenId id, std::span<const float> logits);
   bool full(std::int64_t context) const;
 
@@ -75,6 +86,9 @@ class Generation {
   StopFilter stop_filter_;
   std::vector<text::TokenId> tokens_;  // prompt, then what was chosen
   std::int64_t run_ = 0;
+  std::vector<text::TokenId> draft_;
+  std::size_t checked_ = 0;  // tokens of the draft that were chosen
+  bool draft_open_ = false;  // none was found wrong yet
   bool finished_ = false;
   RequestTimings timings_;
   std::int64_t submitted_ns_ = 0;

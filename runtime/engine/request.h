@@ -34,6 +34,8 @@ struct RequestTimings {
   std::int64_t generate_ns = 0;  ///< from the first token to the last
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
+  std::int64_t drafted_tokens = 0;   ///< proposed by prompt lookup
+  std::int64_t accepted_tokens = 0;  ///< of those, chosen
 };
 
 /// One step of an answer.
