@@ -42,10 +42,18 @@ struct FloatBlock {
   float* sums;  // [tokens][kBlockRows]
 };
 
-// Sums of columns [begin, end), whole steps of one chunk, for R rows of w and T of x.
+// Whether lines are asked for ahead: converting halves leaves too few loads under way by
+// themselves, while F32 and BF16 come faster without (0.8 - 0.9 of reading, 0.7 - 0.8 with it).
+static constexpr bool asks_ahead(FloatKind kind, int tokens) {
+  return tokens == 1 && kind == FloatKind::f16_by_f32;
+}
+
+// Sums of columns [begin, end), whole steps of one chunk, for R rows of w and T of x. `ahead`: the
+// lines that follow these, for a token that comes alone and so reads w from memory.
 template <FloatKind Kind, int R, int T>
 static inline void tile_sums(const std::byte* const* w, const std::byte* const* x,
-                             std::int64_t begin, std::int64_t end, float (*sums)[R]) {
+                             const std::byte* const* ahead, std::int64_t begin, std::int64_t end,
+                             float (*sums)[R]) {
   F32x16 acc[T][R];
   for (int t = 0; t < T; ++t)
     for (int r = 0; r < R; ++r) acc[t][r] = set16(0.0F);
@@ -53,6 +61,7 @@ static inline void tile_sums(const std::byte* const* w, const std::byte* const* 
     decltype(load_x<Kind>(x[0])) xs[T];
     for (int t = 0; t < T; ++t) xs[t] = load_x<Kind>(x[t] + c * x_bytes(Kind));
     for (int r = 0; r < R; ++r) {
+      if constexpr (asks_ahead(Kind, T)) __builtin_prefetch(ahead[r] + c * w_bytes(Kind));
       const auto ws = load_w<Kind>(w[r] + c * w_bytes(Kind));
       for (int t = 0; t < T; ++t) acc[t][r] = dot16(ws, xs[t], acc[t][r]);
     }
@@ -80,7 +89,7 @@ static void tail_sums(const std::byte* const* w, const std::byte* const* x, std:
                      static_cast<std::size_t>(columns * x_bytes(Kind)));
     xs[t] = x_step[t];
   }
-  tile_sums<Kind, R, T>(ws, xs, 0, step_columns(Kind), sums);
+  tile_sums<Kind, R, T>(ws, xs, ws, 0, step_columns(Kind), sums);
 }
 
 // Chunk [begin, end) of rows [row, row + kTileRows) and tokens [token, token + T): its sums are
@@ -89,13 +98,17 @@ template <FloatKind Kind, int T>
 static void run_tile(const FloatBlock& block, std::int64_t row, std::int64_t token,
                      std::int64_t begin, std::int64_t end) {
   const std::byte* w[kTileRows];
+  const std::byte*
+      ahead[kTileRows];  // less `begin`: the next chunk of these rows, or the next rows
   for (int r = 0; r < kTileRows; ++r) {
     const std::int64_t at = row + r < block.rows ? row + r : block.rows - 1;
     w[r] = block.w + at * block.w_stride;
+    ahead[r] = end < block.k ? w[r] + (end - begin) * w_bytes(Kind)
+                             : w[r] + kTileRows * block.w_stride - begin * w_bytes(Kind);
   }
   float sums[T][kTileRows];
   if (end - begin >= step_columns(Kind))
-    tile_sums<Kind, kTileRows, T>(w, block.x + token, begin, end, sums);
+    tile_sums<Kind, kTileRows, T>(w, block.x + token, ahead, begin, end, sums);
   else
     tail_sums<Kind, kTileRows, T>(w, block.x + token, begin, end - begin, sums);
   for (int t = 0; t < T; ++t) {
