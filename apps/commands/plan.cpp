@@ -6,6 +6,7 @@
 #include "apps/load.h"
 #include "backends/registry.h"
 #include "runtime/engine/memory_text.h"
+#include "runtime/models/tensor_names.h"
 
 namespace strata::apps {
 namespace {
@@ -27,20 +28,22 @@ Parts parts_of(const Model& model) {
   const double active = config.experts > 0 ? static_cast<double>(config.experts_used) /
                                                  static_cast<double>(config.experts)
                                            : 1.0;
-  const bool tied = model.file().find("output.weight") == nullptr;
-  for (const TensorInfo& tensor : model.file().tensors()) {
-    const auto bytes = static_cast<double>(tensor.bytes);
-    if (tensor.name == "token_embd.weight") {
-      parts.embedding += tensor.bytes;
-      // A lookup reads one row; as the output matrix it is read whole.
-      if (tied) parts.read_per_token += bytes;
-    } else if (tensor.name.starts_with("blk.")) {
-      parts.layers += tensor.bytes;
-      const bool expert = tensor.name.find("_exps.") != std::string_view::npos;
-      parts.read_per_token += bytes * (expert ? active : 1.0);
-    } else {
-      parts.output += tensor.bytes;
-      parts.read_per_token += bytes;
+  const bool tied = !model.weight(-1, "output.weight");
+  for (const TensorRule& rule : model_tensors()) {
+    const std::optional<WeightOrigin> origin = model.weight(-1, rule.name);
+    if (!origin) continue;
+    const bool embedding = rule.name == "token_embd.weight";
+    (embedding ? parts.embedding : parts.output) += origin->bytes();
+    // A lookup reads one row; as the output matrix it is read whole.
+    if (!embedding || tied) parts.read_per_token += static_cast<double>(origin->bytes());
+  }
+  for (std::int32_t layer = 0; layer < config.layers; ++layer) {
+    for (const TensorRule& rule : model.architecture().layer_tensors) {
+      const std::optional<WeightOrigin> origin = model.weight(layer, rule.name);
+      if (!origin) continue;
+      const bool experts = rule.shape.back() != Dim::none;
+      parts.layers += origin->bytes();
+      parts.read_per_token += static_cast<double>(origin->bytes()) * (experts ? active : 1.0);
     }
   }
   return parts;

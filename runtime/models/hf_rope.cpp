@@ -30,6 +30,11 @@ class RopeKeys {
 
   std::string key(std::string_view name) const { return std::string(prefix_) + std::string(name); }
 
+  // transformers called it `type` at first.
+  std::string type_key() const {
+    const std::string before = key("type");
+    return keys_.metadata().contains(before) ? before : key("rope_type");
+  }
   std::string_view type() const {
     const Metadata& config = keys_.metadata();
     const auto now = config.find_string(key("rope_type"));
@@ -154,8 +159,8 @@ void read_hf_rope(const KeyReader& keys, ModelConfig& c) {
     read_llama3(rope_keys, rope);
   } else {
     throw Error(ErrorCode::unsupported_model, keys.metadata().file(),
-                fmt::format("key {}: rope scaling \"{}\" is not supported",
-                            rope_keys.key("rope_type"), printable(type)),
+                fmt::format("key {}: rope scaling \"{}\" is not supported", rope_keys.type_key(),
+                            printable(type)),
                 "supported are default, linear, yarn and llama3");
   }
 }

@@ -58,7 +58,8 @@ std::optional<ForeignFormat> recognise_foreign_format(std::span<const std::byte>
       return ForeignFormat{std::string(magic.what), std::string(magic.hint)};
   // safetensors: a u64 header length, then JSON.
   if (start.size() > 9 && start[8] == '{' && (start[9] == '"' || start[9] == ' '))
-    return ForeignFormat{"is a safetensors file, not a GGUF file", std::string(kConvert)};
+    return ForeignFormat{"is a safetensors file, and its name does not end in .safetensors",
+                         "give it back its name, and open its directory"};
   return std::nullopt;
 }
 

@@ -118,6 +118,14 @@ const MappedFile* ModelFile::shard_of(const std::byte* address) const noexcept {
   return nullptr;
 }
 
+std::optional<ModelFile::Place> ModelFile::place_of(
+    std::span<const std::byte> bytes) const noexcept {
+  const MappedFile* shard = shard_of(bytes.data());
+  if (shard == nullptr) return std::nullopt;
+  return Place{static_cast<std::uint32_t>(shard - shards_.data()),
+               static_cast<std::uint64_t>(bytes.data() - shard->bytes().data())};
+}
+
 void ModelFile::will_need(std::span<const std::byte> bytes) const noexcept {
   if (const MappedFile* shard = shard_of(bytes.data()))
     shard->will_need(static_cast<std::uint64_t>(bytes.data() - shard->bytes().data()),

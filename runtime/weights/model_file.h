@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,6 +65,12 @@ class ModelFile {
     return shards_[tensor.shard].bytes().subspan(static_cast<std::size_t>(tensor.offset),
                                                  static_cast<std::size_t>(tensor.bytes));
   }
+  struct Place {
+    std::uint32_t shard = 0;
+    std::uint64_t offset = 0;  ///< from the start of the shard
+  };
+  /// Where bytes of the mapping lie; empty for bytes that are not of these files.
+  std::optional<Place> place_of(std::span<const std::byte> bytes) const noexcept;
   /// Starts reading bytes of the mapping ahead, or lets the system drop their pages from this
   /// process (MappedFile). Advice only; bytes that are not of these files are left alone.
   void will_need(std::span<const std::byte> bytes) const noexcept;
