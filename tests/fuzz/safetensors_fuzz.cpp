@@ -1,6 +1,7 @@
 // Hostile safetensors files: whatever parse_safetensors accepts is proven again with 128-bit
 // arithmetic; a typed Error is the only other way out.
 #include <cstdint>
+#include <cstring>
 #include <set>
 #include <span>
 

@@ -189,7 +189,8 @@ TEST_F(HfDirectories, PartsThatDoNotBelongTogether) {
   write_index("{\"a\":" + two + ",\"b\":" + one + "}");
   expect_error(opening(), "tensor \"a\" is in model-00002-of-00002.safetensors, which another");
   write_parts();
-  folder_.write("model-00002-of-00002.safetensors", part("a", {4}));
+  folder_.write("model-00002-of-00002.safetensors",
+                SafetensorsBuilder().floats("c", {1}, {4}).floats("a", {1}, {1}).build());
   expect_error(opening(), "tensor \"a\" is also in");
   const std::string whole = part("c", {4});
   folder_.write("model-00002-of-00002.safetensors", whole.substr(0, whole.size() - 1));
