@@ -85,8 +85,8 @@ struct ResidencyRequest {
   std::int32_t max_tokens = 512;   ///< prompt chunk when nothing streams, at least `sequences`
   bool max_tokens_asked = false;   ///< by the user: it does not grow (it may still shrink)
 
-  int most_slots = 4;  ///< device slots. More than 4 are tried only beside CPU layers: while the
-                       ///< CPU computes one, nothing is uploaded but what has a free slot
+  int most_slots = 64;  ///< device slots. More than 4 are tried only beside CPU layers: while the
+                        ///< CPU computes one, nothing is uploaded but what has a free slot
   double copy_variation = 0.1;  ///< standard deviation of a copy's time by its mean
   int reader_threads = 2;
   double copy_latency = 10e-6;         ///< seconds that each upload takes beside its bytes

@@ -8,6 +8,8 @@ namespace {
 
 using Indices = std::vector<std::size_t>;
 
+constexpr std::uint64_t kRingBytes = std::uint64_t{128} << 20;
+
 // Layers that may go to the CPU whole, by their units.
 std::vector<Indices> movable_layers(const ResidencyRequest& request) {
   std::vector<Indices> layers;
@@ -34,6 +36,7 @@ class Placer {
       : request_(request), choice_(choice) {
     plan_.shape = shape;
     plan_.tiers.assign(request.units.size(), Tier::streamed);
+    kept_last_.assign(request.units.size(), false);
   }
 
   PlacedUnits place() {
@@ -53,12 +56,49 @@ class Placer {
       if (const std::optional<Tier> forced = forced_tier(request_, i)) tier(i) = *forced;
   }
 
-  void give_to_cpu(bool spread) {
+  void give_first_to_cpu() {
     const std::vector<Indices> layers = movable_layers(request_);
-    const auto count = static_cast<std::size_t>(choice_.cpu_layers);
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      if (spread ? is_spread(i, count, layers.size()) : i < count)
-        for (const std::size_t u : layers[i]) tier(u) = Tier::cpu;
+    for (std::size_t i = 0; i < layers.size() && i < cpu_layers(); ++i) give_to_cpu(layers[i]);
+  }
+
+  // Layers that are not resident at even distances, and the CPU's evenly among them: what the CPU
+  // computes between two streamed layers is the time that the second has to come.
+  void spread_to_cpu() {
+    const std::vector<Indices> layers = movable_layers(request_);
+    const std::size_t count = std::min(cpu_layers(), layers.size());
+    if (count == 0) return;
+    const std::size_t not_resident = std::min(layers.size(), count + layers_to_stream(layers));
+    std::size_t nth = 0;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      if (!is_spread(i, not_resident, layers.size())) continue;
+      if (is_spread(nth++, count, not_resident))
+        give_to_cpu(layers[i]);
+      else
+        for (const std::size_t u : layers[i]) kept_last_[u] = true;
+    }
+  }
+
+  std::size_t cpu_layers() const { return static_cast<std::size_t>(choice_.cpu_layers); }
+  void give_to_cpu(const Indices& layer) {
+    for (const std::size_t u : layer) tier(u) = Tier::cpu;
+  }
+
+  // About how many layers will have to stream beside those of the CPU, if all are of one size.
+  std::size_t layers_to_stream(const std::vector<Indices>& layers) {
+    const std::vector<Tier> before = plan_.tiers;
+    give_first_to_cpu();
+    count_fixed(/*streams=*/true);
+    double left =
+        static_cast<double>(plan_.need.total()) - static_cast<double>(request_.budgets.device);
+    for (std::size_t i = 0; i < plan_.tiers.size(); ++i)
+      if (tier(i) == Tier::device || (tier(i) == Tier::streamed && is_free(i)))
+        left += static_cast<double>(unit(i).device_bytes);
+    plan_.tiers = before;
+    double all = 0;
+    for (const Indices& layer : layers)
+      for (const std::size_t u : layer) all += static_cast<double>(unit(u).device_bytes);
+    if (left <= 0 || all <= 0) return 0;
+    return static_cast<std::size_t>(std::ceil(left * static_cast<double>(layers.size()) / all));
   }
 
   // What the device holds whatever is resident. The cache is where the layer's attention is.
@@ -90,7 +130,7 @@ class Placer {
   // Everything that is not the CPU's stays on the device, and there is nothing to stream.
   bool fits_resident() {
     const std::vector<Tier> before = plan_.tiers;
-    give_to_cpu(/*spread=*/false);
+    give_first_to_cpu();
     bool wanted = true;
     for (std::size_t i = 0; i < plan_.tiers.size(); ++i) {
       if (tier(i) == Tier::streamed && is_free(i)) tier(i) = Tier::device;
@@ -111,9 +151,8 @@ class Placer {
   }
 
   void stream_the_rest() {
-    give_to_cpu(/*spread=*/true);
-    plan_.streams = std::ranges::any_of(
-        plan_.tiers, [](Tier t) { return t == Tier::streamed || t == Tier::host; });
+    spread_to_cpu();
+    plan_.streams = any_streams();
     if (plan_.streams) plan_.block = choice_.block;
     if (plan_.streams && !request_.unified) plan_.slots = choice_.slots;
     count_fixed(plan_.streams);
@@ -121,6 +160,7 @@ class Placer {
       if (tier(i) == Tier::device) plan_.need.resident += unit(i).device_bytes;
     if (!passes("device", plan_.need.total(), request_.budgets.device) || !plan_.streams) return;
     keep_what_fits();
+    if (!any_streams()) return stream_nothing();
     if (request_.unified) {
       plan_.ring_slots = choice_.slots;
     } else {
@@ -130,45 +170,73 @@ class Placer {
     }
   }
 
-  // Units that stay streamed unless they are kept, in the order in which they are worth it: what
-  // each token reads, the output first; then experts.
+  bool any_streams() const {
+    return std::ranges::any_of(plan_.tiers,
+                               [](Tier t) { return t == Tier::streamed || t == Tier::host; });
+  }
+
+  // Beside the slots all had room after all: other layers are the CPU's than at first.
+  void stream_nothing() {
+    plan_.streams = false;
+    plan_.block = {};
+    plan_.slots = 0;
+    plan_.need.slots = plan_.need.packed = 0;
+    passes("host", plan_.host_bytes * (choice_.cpu_layers > 0 ? 1 : 0), request_.budgets.host);
+  }
+
+  // Units of a tier in the order in which keeping them is worth it: what each token reads, the
+  // output first; then experts.
   std::vector<Indices> classes(Tier from) {
-    std::vector<Indices> found(3);
+    std::vector<Indices> found(4);
     for (std::size_t i = 0; i < plan_.tiers.size(); ++i) {
       if (tier(i) != from || !is_free(i)) continue;
       const bool output = unit(i).part == UnitPart::output;
-      found[output ? 0 : unit(i).used_per_token < 1 ? 2 : 1].push_back(i);
+      found[output ? 0 : unit(i).used_per_token < 1 ? 3 : kept_last_[i] ? 2 : 1].push_back(i);
     }
     return found;
   }
 
-  // The most evenly spread units of the class that fit, then whatever still does.
+  // The most evenly spread units of the class that fit, then whatever still does. Where sizes
+  // differ, one fewer to begin with may leave less room unused.
   template <typename Bytes>
   void keep_spread(const Indices& units, Tier to, std::uint64_t& room, Bytes&& bytes) {
-    const auto total = [&](std::size_t count) {
+    std::vector<bool> best(units.size(), false);
+    std::uint64_t most = 0;
+    const std::size_t fits = most_spread(units, room, bytes);
+    for (std::size_t fewer = 0; fewer <= std::min<std::size_t>(fits, 2); ++fewer) {
+      std::vector<bool> kept(units.size(), false);
       std::uint64_t sum = 0;
-      for (std::size_t i = 0; i < units.size(); ++i)
-        if (is_spread(i, count, units.size())) sum += bytes(units[i]);
-      return sum;
-    };
+      for (const bool spread : {true, false}) {
+        for (std::size_t i = 0; i < units.size(); ++i) {
+          if (kept[i] || sum + bytes(units[i]) > room) continue;
+          if (spread && !is_spread(i, fits - fewer, units.size())) continue;
+          kept[i] = true;
+          sum += bytes(units[i]);
+        }
+      }
+      if (sum > most) best = kept;
+      most = std::max(most, sum);
+    }
+    for (std::size_t i = 0; i < units.size(); ++i)
+      if (best[i]) tier(units[i]) = to;
+    room -= most;
+  }
+
+  // How many evenly spread units of the class fit.
+  template <typename Bytes>
+  static std::size_t most_spread(const Indices& units, std::uint64_t room, Bytes&& bytes) {
     std::size_t low = 0;
     for (std::size_t high = units.size(); low < high;) {
       const std::size_t middle = (low + high + 1) / 2;
-      if (total(middle) <= room)
+      std::uint64_t sum = 0;
+      for (std::size_t i = 0; i < units.size(); ++i)
+        if (is_spread(i, middle, units.size())) sum += bytes(units[i]);
+      if (sum <= room)
         low = middle;
       else
         high = middle - 1;
     }
-    const Tier from = units.empty() ? to : tier(units[0]);
-    for (std::size_t i = 0; i < units.size(); ++i)
-      if (is_spread(i, low, units.size())) move(units[i], to, room, bytes(units[i]));
-    for (const std::size_t u : units)
-      if (tier(u) == from && bytes(u) <= room) move(u, to, room, bytes(u));
-  }
-
-  void move(std::size_t i, Tier to, std::uint64_t& room, std::uint64_t bytes) {
-    tier(i) = to;
-    room -= bytes;
+    return low;
   }
 
   void keep_what_fits() {
@@ -211,10 +279,13 @@ class Placer {
   }
 
   void take_ring(std::uint64_t most) {
-    const std::uint64_t slot = choice_.block.host_slot;
-    const auto wanted = static_cast<std::uint64_t>(std::max(4, request_.reader_threads + 2));
-    const std::uint64_t slots =
-        std::clamp<std::uint64_t>(most / std::max<std::uint64_t>(slot, 1), 2, wanted);
+    const std::uint64_t slot = std::max<std::uint64_t>(choice_.block.host_slot, 1);
+    const auto least = static_cast<std::uint64_t>(std::max(4, request_.reader_threads + 2));
+    // Enough to read on while other layers compute, but the greater part is for pinned units.
+    const std::uint64_t usual = std::max(least, std::min(kRingBytes, most / 4) / slot);
+    const std::uint64_t wanted =
+        choice_.ring_slots > 0 ? static_cast<std::uint64_t>(choice_.ring_slots) : usual;
+    const std::uint64_t slots = std::max<std::uint64_t>(2, std::min(wanted, most / slot));
     plan_.ring_slots = static_cast<int>(slots);
     add_pinned(slots * slot);
     passes("pinned", plan_.pinned_bytes, most);
@@ -230,7 +301,9 @@ class Placer {
         continue;
       }
       tier(i) = Tier::streamed;
-      if (bytes(i) <= room) move(i, Tier::host, room, bytes(i));
+      if (bytes(i) > room) continue;
+      tier(i) = Tier::host;
+      room -= bytes(i);
     }
     if (slow_disk)
       for (const Indices& units : classes(Tier::streamed))
@@ -247,6 +320,7 @@ class Placer {
   const ResidencyRequest& request_;
   const PlacementChoice& choice_;
   ResidencyPlan plan_;
+  std::vector<bool> kept_last_;  // by unit: among the CPU's layers, to be streamed
   std::optional<BudgetLack> lack_;
 };
 

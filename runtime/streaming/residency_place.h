@@ -15,6 +15,7 @@ struct PlacementChoice {
   BlockChoice block;
   int slots = 2;       ///< of the device; where memory is unified, of the staging ring
   int cpu_layers = 0;  ///< beside those that are forced
+  int ring_slots = 0;  ///< wanted, where memory is not unified; 0: what is usual
 };
 
 /// The budget that a placement passes, by how much.

@@ -77,15 +77,16 @@ std::set<int> cpu_shares(const ResidencyRequest& request, const ResidencyPlan& s
         used_share(request.units[i], streamed.shape.sequences) *
         static_cast<double>(request.units[i].file_bytes);
   const double cpu = cpu_speed(request, true);
-  const double link = std::min(links.upload, links.disk > 0 ? links.disk : links.upload);
+  const double disk = streamed.links[0].busy_seconds.value_or(0);
+  const double link = disk * links.upload > moved ? moved / disk : links.upload;
   const double g = links.device_read;
   const double t = (moved / cpu + resident / g) / (1 + link / cpu - link / g);
   const double share = moved > 0 ? std::clamp(1 - t * link / moved, 0.0, 1.0) : 0;
   int not_resident = 0;
   for (const Tier tier : streamed.tiers) not_resident += tier == Tier::device ? 0 : 1;
   const int middle = static_cast<int>(std::lround(share * std::min(not_resident, layers)));
-  for (const int c : {middle - 4, middle - 2, middle - 1, middle, middle + 1, middle + 2,
-                      middle + 4, not_resident - 1, not_resident, not_resident + 1})
+  for (const int c : {middle / 2, middle * 3 / 4, middle - 2, middle - 1, middle, middle + 1,
+                      middle + 2, middle * 5 / 4, not_resident - 1, not_resident})
     shares.insert(std::clamp(c, 0, layers));
   return shares;
 }
@@ -111,7 +112,7 @@ std::optional<int> without_streaming(const ResidencyRequest& request, const Step
 
 std::set<int> slot_counts(const ResidencyRequest& request, const BlockChoice& block, bool cpu) {
   std::set<int> counts;
-  if (request.unified) return {2, 3, 4, request.reader_threads + 2};
+  if (request.unified) return {2, 3, 4, 8, 16, request.reader_threads + 2};
   for (int slots = 2; slots <= std::clamp(request.most_slots, 2, 4); ++slots) counts.insert(slots);
   if (!cpu || request.most_slots <= 4) return counts;
   std::uint64_t layer = 0;
@@ -120,7 +121,7 @@ std::set<int> slot_counts(const ResidencyRequest& request, const BlockChoice& bl
   const double blocks =
       std::ceil(static_cast<double>(layer) /
                 static_cast<double>(std::max<std::uint64_t>(block.target_bytes, 1)));
-  for (const double slots : {blocks / 2, blocks, blocks + 2})
+  for (const double slots : {blocks / 2, blocks + 1, 1.5 * blocks})
     counts.insert(static_cast<int>(std::clamp<double>(slots, 2, request.most_slots)));
   return counts;
 }
@@ -132,9 +133,13 @@ class Search {
 
   std::optional<CostedPlan> run() {
     for (const BlockChoice& block : request_.blocks)
-      for (const int slots : slot_counts(request_, block, false))
+      for (const int slots : slot_counts(request_, block, false)) {
         consider(device_, {block, slots, 0});
+        if (!request_.unified) consider(device_, {block, slots, 0, 4});
+      }
+    refine_ring(device_);
     share_with_cpu();
+    refine_ring(cpu_);
     // A little is not worth heating the CPU for.
     if (cpu_ && (!device_ || cpu_->cost < (1 - kCpuMustGain) * device_->cost)) return cpu_;
     return device_;
@@ -164,7 +169,21 @@ class Search {
 
   void consider(std::optional<CostedPlan>& best, const PlacementChoice& choice) {
     std::optional<CostedPlan> candidate = plan_with(request_, shape_, choice);
+    // What is not measured is not compared with what is.
+    if (candidate && device_ && device_->plan.predicted && !candidate->plan.predicted) return;
     if (candidate && (!best || candidate->cost < best->cost)) best = std::move(candidate);
+  }
+
+  // A larger or smaller ring: more to read ahead, or more that is pinned.
+  void refine_ring(std::optional<CostedPlan>& best) {
+    if (!best || request_.unified || !best->plan.predicted) return;
+    const int ring = best->plan.ring_slots;
+    if (ring == 0) return;
+    for (const int slots : {ring / 4, ring / 2, 2 * ring, 4 * ring}) {
+      PlacementChoice choice = best->choice;
+      choice.ring_slots = std::max(slots, 2);
+      consider(best, choice);
+    }
   }
 
   const ResidencyRequest& request_;
