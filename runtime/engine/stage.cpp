@@ -43,7 +43,8 @@ bool any_of(const std::vector<StagePart>& parts, bool StagePart::* which) {
 }
 
 WeightOptions weight_options(const RunnerOptions& options) {
-  return {options.programs.pack_weights, options.weight_block_rows, options.stream};
+  return {options.programs.pack_weights, options.weight_block_rows, options.stream,
+          options.expert_slots};
 }
 
 std::size_t kind_of(const Model& model, std::int32_t layer) {
@@ -123,6 +124,28 @@ void Stage::measure() {
   const FeedMemory feed = weights_.stream_memory();
   memory_.stream = feed.device;
   (device_.info().unified ? memory_.stream : memory_.host) += feed.host;
+  if (weights_.experts().empty()) return;
+  const std::int64_t experts = model_.config().experts;
+  memory_.compute += ExpertRoutes::device_bytes(experts, most_routes());
+  (device_.info().unified ? memory_.compute : memory_.host) +=
+      ExpertRoutes::host_bytes(experts, most_routes());
+}
+
+std::int64_t Stage::most_routes() const {
+  return options_.programs.max_tokens * model_.config().experts_used;
+}
+
+void Stage::load_experts() {
+  const std::int64_t experts = model_.config().experts;
+  routes_host_ =
+      device_.allocate(ExpertRoutes::host_bytes(experts, most_routes()), MemoryKind::pinned);
+  routes_device_ =
+      device_.allocate(ExpertRoutes::device_bytes(experts, most_routes()), MemoryKind::device);
+  const auto span_of = [](const Buffer& buffer) {
+    return BufferSpan{buffer.data(), buffer.bytes(), buffer.kind()};
+  };
+  executor_->use_experts(weights_.experts(),
+                         {span_of(routes_host_), span_of(routes_device_), experts}, experts);
 }
 
 void Stage::load(const LoadProgress& progress) {
@@ -143,6 +166,7 @@ void Stage::load(const LoadProgress& progress) {
   step_host_ = device_.allocate(step_bytes, MemoryKind::pinned);
   step_ = &format_step_state(step_host_.data(), step_capacity(options_));
   weights_.load(*stream_, arena, progress, options_.observer);
+  if (!weights_.experts().empty()) load_experts();
 }
 
 bool Stage::recover() {

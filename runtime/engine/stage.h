@@ -20,6 +20,9 @@ struct RunnerOptions {
   std::int32_t max_sequences = 1;
   std::int64_t weight_block_rows = 0;  ///< > 0: cut weights into row blocks (tests)
   StreamSettings stream;               ///< of the parts whose weights stream
+  /// > 0: the experts of a part's layers have so many slots together on its device and are brought
+  /// when they are chosen, wherever the rest of their layer is.
+  std::int64_t expert_slots = 0;
   std::uint64_t logit_bytes = std::uint64_t{64} << 20;  ///< most for the logits of one pass
   SlotObserver* observer = nullptr;                     ///< of device slots (tests)
 
@@ -122,6 +125,8 @@ class Stage {
   TensorView hidden(int index) const;
   TensorView step_view() const;
   std::size_t logit_bytes() const;
+  std::int64_t most_routes() const;
+  void load_experts();
 
   const Model& model_;
   Device& device_;
@@ -144,6 +149,8 @@ class Stage {
   Buffer step_device_;
   Buffer step_host_;
   StepState* step_ = nullptr;
+  Buffer routes_host_;  ///< of tokens to experts that are brought when they are chosen
+  Buffer routes_device_;
   std::unique_ptr<Executor> executor_;
   bool tracing_ = false;
 };

@@ -1,5 +1,6 @@
 #include "runtime/engine/stage_weights.h"
 
+#include <functional>
 #include <utility>
 
 #include "runtime/core/error.h"
@@ -22,6 +23,37 @@ ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
   return ResidentWeights::Cut::row_blocks;
 }
 
+// Where the file has bytes of its mapping.
+FileRange range_of(const ModelFile& file, std::span<const std::byte> bytes) {
+  FileRange range{0, 0, bytes.size()};
+  for (const MappedFile& shard : file.shards()) {
+    const std::span<const std::byte> all = shard.bytes();
+    const std::less_equal<const std::byte*> not_after;
+    if (not_after(all.data(), bytes.data()) && not_after(bytes.data(), all.data() + all.size())) {
+      range.offset = static_cast<std::uint64_t>(bytes.data() - all.data());
+      return range;
+    }
+    ++range.shard;
+  }
+  throw Error(ErrorCode::bad_model, file.path().string(), "has no experts where they should be");
+}
+
+ExpertMatrix expert_matrix(const ModelFile& file, const WeightOrigin& origin, Layout layout) {
+  ExpertMatrix matrix{{}, origin.desc};
+  matrix.desc.layout = layout;
+  if (!origin.in_pieces()) {
+    matrix.experts = split_experts(range_of(file, origin.data), origin.desc.shape[0]);
+    return matrix;
+  }
+  for (const std::span<const std::byte> expert : origin.matrices)
+    matrix.experts.push_back(range_of(file, expert));
+  return matrix;
+}
+
+bool bound(const WeightBinding& binding) {
+  return !binding.blocks.empty() || binding.expert_launch >= 0;
+}
+
 // The weight slots of a matmul's matrices, in order.
 std::vector<std::size_t> matrix_slots(const Plan& plan, const PlannedNode& node) {
   std::vector<std::size_t> slots;
@@ -40,23 +72,70 @@ StageWeights::StageWeights(const Model& model, Device& device, const WeightOptio
       device_(device),
       options_(options),
       resident_(options.block_rows, options.pack),
-      streamed_(device, options.stream) {}
+      streamed_(device, options.stream),
+      experts_(device) {}
 
 std::vector<WeightBinding> StageWeights::bind(const Plan& plan, std::int32_t layer, Tier tier) {
   std::vector<WeightBinding> bindings(plan.weights.size());
+  if (options_.expert_slots > 0) bind_experts(plan, layer, bindings);
   if (tier != Tier::device) bind_streamed(plan, layer, tier == Tier::host, bindings);
   for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
-    if (bindings[slot].blocks.empty())
+    if (!bound(bindings[slot]))
       bindings[slot] = {resident_.add(*model_.weight(layer, plan.weights[slot].name),
-                                      plan.weights[slot].desc.layout, cut_of(plan, slot))};
+                                      plan.weights[slot].desc.layout, cut_of(plan, slot)),
+                        -1};
   return bindings;
+}
+
+void StageWeights::bind_experts(const Plan& plan, std::int32_t layer,
+                                std::vector<WeightBinding>& bindings) {
+  for (const std::vector<std::int32_t>& slots : expert_launches(plan)) {
+    std::vector<ExpertMatrix> matrices;
+    for (const std::int32_t slot : slots) {
+      const WeightSlot& weight = plan.weights[static_cast<std::size_t>(slot)];
+      matrices.push_back(
+          expert_matrix(model_.file(), *model_.weight(layer, weight.name), weight.desc.layout));
+    }
+    const std::uint32_t launch = experts_.add(layer, std::move(matrices));
+    for (const std::int32_t slot : slots)
+      bindings[static_cast<std::size_t>(slot)].expert_launch = static_cast<std::int32_t>(launch);
+  }
+}
+
+ExpertOptions StageWeights::expert_options() const {
+  ExpertOptions options;
+  options.slots = options_.expert_slots;
+  options.used = static_cast<std::int32_t>(model_.config().experts_used);
+  return options;
+}
+
+FeedMemory StageWeights::stream_memory() const {
+  FeedMemory memory;
+  if (!streamed_.empty()) memory = streamed_.memory();
+  if (experts_.empty()) return memory;
+  const ExpertMemory experts = experts_.memory(expert_options());
+  memory.device += experts.device;
+  memory.host += experts.pinned;
+  return memory;
+}
+
+StreamStats StageWeights::stats() const {
+  StreamStats all = streamed_.stats();
+  const ExpertStats experts = experts_.stats();
+  all.bytes_read += experts.bytes_read;
+  all.bytes_uploaded += experts.bytes_uploaded;
+  all.io_wait_ns += experts.io_wait_ns;
+  all.expert_hits += experts.counts.hits;
+  all.expert_misses += experts.counts.misses;
+  all.expert_evictions += experts.counts.evictions;
+  return all;
 }
 
 void StageWeights::bind_streamed(const Plan& plan, std::int32_t layer, bool pinned,
                                  std::vector<WeightBinding>& bindings) {
   for (const PlannedNode& node : plan.nodes) {
     const std::vector<std::size_t> slots = matrix_slots(plan, node);
-    if (slots.empty()) continue;
+    if (slots.empty() || bound(bindings[slots[0]])) continue;
     std::vector<StreamedMatrix> matrices;
     for (const std::size_t slot : slots) matrices.push_back(matrix_of(plan.weights[slot], layer));
     std::vector<std::vector<BlockId>> blocks = streamed_.add_op(matrices, pinned);
@@ -77,8 +156,11 @@ StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t laye
 void StageWeights::load(Stream& stream, BufferSpan scratch, const LoadProgress& progress,
                         SlotObserver* observer) {
   resident_.upload(model_.file(), device_, stream, scratch, progress);
-  if (streams())
+  if (!streamed_.empty())
     streamed_.load(open_reader(model_.shared_file(), options_.stream.method), observer);
+  if (experts_.empty()) return;
+  expert_reader_ = open_reader(model_.shared_file(), options_.stream.method);
+  experts_.load(*expert_reader_, expert_options());
 }
 
 }  // namespace strata

@@ -7,6 +7,7 @@
 
 #include "runtime/engine/resident_weights.h"
 #include "runtime/graph/executor.h"
+#include "runtime/streaming/streamed_experts.h"
 #include "runtime/streaming/streamed_weights.h"
 #include "runtime/streaming/tier.h"
 
@@ -17,6 +18,8 @@ struct WeightOptions {
   bool pack = true;             ///< in the layouts that kernels want
   std::int64_t block_rows = 0;  ///< > 0: cut resident weights into row blocks (tests)
   StreamSettings stream;
+  std::int64_t expert_slots = 0;  ///< > 0: experts are not where their layers are but in so many
+                                  ///< slots, brought when they are chosen
 };
 
 /// The weights of a model's part on one device: those that stay there and those that stream. Small
@@ -33,9 +36,11 @@ class StageWeights final : public WeightSource {
   /// stay, and what streaming takes.
   std::uint64_t mapped_bytes() const { return resident_.mapped_bytes(); }
   std::uint64_t packed_bytes() const { return resident_.packed_bytes(); }
-  FeedMemory stream_memory() const { return streamed_.memory(); }
-  bool streams() const { return !streamed_.empty(); }
+  FeedMemory stream_memory() const;
+  bool streams() const { return !streamed_.empty() || !experts_.empty(); }
   const StreamedWeights& streamed() const { return streamed_; }
+  /// Experts that are brought when they are chosen; empty() where there are none such.
+  StreamedExperts& experts() { return experts_; }
 
   /// Takes the memory and brings what stays. `scratch` is device memory that nobody else uses
   /// meanwhile. Throws Error{out_of_memory}, Error{io}.
@@ -50,7 +55,7 @@ class StageWeights final : public WeightSource {
   }
   /// After a step that did not end; no stream is at work.
   void restart() { streamed_.restart(); }
-  StreamStats stats() const { return streamed_.stats(); }
+  StreamStats stats() const;
 
  private:
   WeightSource& source(BlockId block) {
@@ -59,6 +64,8 @@ class StageWeights final : public WeightSource {
   }
   void bind_streamed(const Plan& plan, std::int32_t layer, bool pinned,
                      std::vector<WeightBinding>& bindings);
+  void bind_experts(const Plan& plan, std::int32_t layer, std::vector<WeightBinding>& bindings);
+  ExpertOptions expert_options() const;
   StreamedMatrix matrix_of(const WeightSlot& slot, std::int32_t layer) const;
 
   const Model& model_;
@@ -66,6 +73,8 @@ class StageWeights final : public WeightSource {
   WeightOptions options_;
   ResidentWeights resident_;
   StreamedWeights streamed_;
+  std::unique_ptr<BlockReader> expert_reader_;
+  StreamedExperts experts_;
 };
 
 }  // namespace strata

@@ -13,7 +13,10 @@ struct StreamStats {
   std::uint64_t copy_wait_ns = 0;    ///< ... for copies out of the staging ring
   std::uint64_t units_dropped = 0;   ///< read ahead and not used: a step left out the output matrix
   std::uint64_t restarts = 0;        ///< the order of the sweep was left
-  double reader_seconds = 0;         ///< inside reads, summed over the reader threads
+  std::uint64_t expert_hits = 0;     ///< experts that a launch found on the device
+  std::uint64_t expert_misses = 0;   ///< ... and that had to be brought
+  std::uint64_t expert_evictions = 0;  ///< ... in place of another
+  double reader_seconds = 0;           ///< inside reads, summed over the reader threads
   bool pageable = false;  ///< the system refused to pin the host's memory: copies are slower
 
   StreamStats& operator+=(const StreamStats& other) {
@@ -24,6 +27,9 @@ struct StreamStats {
     copy_wait_ns += other.copy_wait_ns;
     units_dropped += other.units_dropped;
     restarts += other.restarts;
+    expert_hits += other.expert_hits;
+    expert_misses += other.expert_misses;
+    expert_evictions += other.expert_evictions;
     reader_seconds += other.reader_seconds;
     pageable = pageable || other.pageable;
     return *this;

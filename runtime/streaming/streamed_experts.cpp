@@ -1,12 +1,8 @@
 #include "runtime/streaming/streamed_experts.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <set>
-
-#include "runtime/core/error.h"
 
 namespace strata {
 namespace {
@@ -24,15 +20,7 @@ TensorDesc one_expert(TensorDesc desc, Layout layout) {
 }
 
 PreparedOp pack_op(Device& device, const TensorDesc& from, const TensorDesc& to) {
-  if (from == to) return {};
-  const OpDesc op{Pack{}, {from}, {}, {to}};
-  const OpImpl& impl = device.ops()[OpKind::Pack];
-  if (impl.supports == nullptr || !impl.supports(op, device.info()))
-    throw Error(
-        ErrorCode::unsupported_op, to_string(device.info().id),
-        fmt::format("cannot pack experts of {} {}", dtype_info(to.dtype).name, to_string(to.shape)),
-        "--no-repack computes from the file's own layout");
-  return impl.prepare(device, op);
+  return from == to ? PreparedOp{} : prepare_op(device, {Pack{}, {from}, {}, {to}});
 }
 
 // The place in pinned memory that is aligned as readers want it.
@@ -205,8 +193,7 @@ void StreamedExperts::load(BlockReader& reader, const ExpertOptions& options) {
 void StreamedExperts::start_read(const Launch& launch, std::int32_t expert, std::size_t host,
                                  Stream& compute) {
   const Event& free = host_free_[host];
-  if (free.stream != nullptr && !free.stream->reached(free.ticket))
-    (upload_ ? *upload_ : compute).synchronize();
+  if (free.stream != nullptr) (upload_ ? *upload_ : compute).await(free.ticket);
   crew_->start(host, launch.units[static_cast<std::size_t>(expert)]);
 }
 
