@@ -1,6 +1,7 @@
 #include "runtime/engine/load_tokenizer.h"
 
 #include "runtime/core/error.h"
+#include "runtime/engine/hf_tokenizer.h"
 
 namespace strata {
 namespace {
@@ -36,13 +37,22 @@ std::shared_ptr<const text::Tokenizer> load_tokenizer(const Metadata& metadata) 
   return text::Tokenizer::create(std::move(data));
 }
 
-std::shared_ptr<const text::Tokenizer> require_tokenizer(const Metadata& metadata) {
-  std::shared_ptr<const text::Tokenizer> tokenizer = load_tokenizer(metadata);
-  if (!tokenizer)
-    throw Error(ErrorCode::bad_model, metadata.file(),
-                "holds no tokenizer (key " + std::string(kModelKey) + " is absent or no_vocab)",
-                "give token ids with --ids");
-  return tokenizer;
+std::shared_ptr<const text::Tokenizer> load_tokenizer(const ModelFile& file) {
+  if (file.is_hugging_face()) return load_hf_tokenizer(file.directory());
+  return load_tokenizer(file.metadata());
+}
+
+std::shared_ptr<const text::Tokenizer> require_tokenizer(const ModelFile& file) {
+  std::shared_ptr<const text::Tokenizer> tokenizer = load_tokenizer(file);
+  if (tokenizer) return tokenizer;
+  if (file.is_hugging_face()) {
+    throw Error(ErrorCode::bad_model, file.directory().string(),
+                "holds neither tokenizer.json nor tokenizer.model",
+                "download one of them, or give token ids with --ids");
+  }
+  throw Error(ErrorCode::bad_model, file.metadata().file(),
+              "holds no tokenizer (key " + std::string(kModelKey) + " is absent or no_vocab)",
+              "give token ids with --ids");
 }
 
 }  // namespace strata

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "runtime/core/error.h"
@@ -18,11 +19,25 @@ std::uint64_t pair_key(std::int32_t left, std::int32_t right) {
          static_cast<std::uint32_t>(right);
 }
 
+std::vector<SplitRule> views_of(const std::vector<OwnedSplitRule>& rules) {
+  std::vector<SplitRule> views;
+  for (const OwnedSplitRule& rule : rules) {
+    views.push_back({rule.kind, rule.pattern, rule.invert, rule.on_alphabet});
+  }
+  return views;
+}
+
 }  // namespace
 
 BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& info,
                        std::span<const std::string> merges)
-    : vocabulary_(vocabulary), info_(info), pretokenizer_(info.rules), merges_(merges.size()) {
+    : vocabulary_(vocabulary),
+      options_{.byte_level = !info.escape_spaces,
+               .escape_spaces = info.escape_spaces,
+               .ignore_merges = info.ignore_merges,
+               .newline_pieces = info.newline_pieces},
+      pretokenizer_(info.rules),
+      merges_(merges.size()) {
   if (merges.empty()) {
     throw Error(ErrorCode::bad_model, std::string(kMergesKey), "the merges are missing or empty",
                 "convert the model again: without merges every text becomes single bytes");
@@ -46,17 +61,49 @@ BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const PretokenizerInfo& inf
     const std::int32_t right = intern(std::string_view(merge).substr(space + 1));
     merges_.insert(pair_key(left, right), {static_cast<std::uint32_t>(rank), intern(joined)});
   }
+  find_byte_tokens(true);
+}
+
+BpeEncoder::BpeEncoder(const Vocabulary& vocabulary, const TextRules& rules)
+    : vocabulary_(vocabulary),
+      options_{.byte_level = rules.byte_level,
+               .ignore_merges = rules.ignore_merges,
+               .characters = true,
+               .fuse_unknown = rules.fuse_unknown},
+      pretokenizer_(views_of(rules.splits)),
+      merges_(rules.merges.size()),
+      hidden_(rules.added_only) {
+  // Of equal pairs the last one counts in Hugging Face's map, the first one in ours.
+  for (std::size_t rank = rules.merges.size(); rank-- > 0;) {
+    const TokenMerge& merge = rules.merges[rank];
+    merges_.insert(pair_key(merge.left, merge.right),
+                   {static_cast<std::uint32_t>(rank), merge.result});
+  }
+  find_byte_tokens(rules.byte_fallback);
+}
+
+// `fallback`: whether characters that are no token may be spelled in bytes.
+void BpeEncoder::find_byte_tokens(bool fallback) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     std::string character;
     append_utf8(character, byte_to_alphabet(static_cast<std::uint8_t>(byte)));
     byte_values_[byte] = value_of(character).value_or(-1);
-    byte_tokens_[byte] = info.escape_spaces ? vocabulary.find_byte(static_cast<std::uint8_t>(byte))
-                                            : vocabulary.find(character);
+    if (options_.byte_level) {
+      byte_tokens_[byte] = find_token(character);
+    } else if (fallback) {
+      byte_tokens_[byte] = vocabulary_.find_byte(static_cast<std::uint8_t>(byte));
+    }
   }
 }
 
+std::optional<TokenId> BpeEncoder::find_token(std::string_view text) const {
+  const auto id = vocabulary_.find(text);
+  if (id && std::binary_search(hidden_.begin(), hidden_.end(), *id)) return std::nullopt;
+  return id;
+}
+
 std::optional<std::int32_t> BpeEncoder::value_of(std::string_view text) const {
-  if (const auto id = vocabulary_.find(text)) return *id;
+  if (const auto id = find_token(text)) return *id;
   return extra_.find(text);
 }
 
@@ -69,7 +116,7 @@ std::int32_t BpeEncoder::intern(std::string_view text) {
 
 void BpeEncoder::encode(std::string_view text, std::vector<TokenId>& out) const {
   std::string clean;
-  if (info_.escape_spaces) {
+  if (options_.escape_spaces) {
     clean = replace_all(replace_bad_bytes(text), " ", kSpaceMarker);
     text = clean;
   } else if (!is_utf8(text)) {
@@ -86,10 +133,10 @@ void BpeEncoder::encode(std::string_view text, std::vector<TokenId>& out) const 
 
 std::optional<TokenId> BpeEncoder::whole_token(std::string_view piece) const {
   const bool wanted =
-      info_.ignore_merges ||
-      (info_.newline_pieces && piece.find_first_not_of('\n') == std::string_view::npos);
+      options_.ignore_merges ||
+      (options_.newline_pieces && piece.find_first_not_of('\n') == std::string_view::npos);
   if (!wanted || piece.size() > vocabulary_.longest_token_bytes()) return std::nullopt;
-  return vocabulary_.find(info_.escape_spaces ? std::string(piece) : to_byte_alphabet(piece));
+  return find_token(options_.byte_level ? to_byte_alphabet(piece) : std::string(piece));
 }
 
 void BpeEncoder::make_symbols(std::string_view piece, std::vector<Symbol>& symbols) const {
@@ -97,7 +144,7 @@ void BpeEncoder::make_symbols(std::string_view piece, std::vector<Symbol>& symbo
   for (std::uint32_t at = 0; at < piece.size();) {
     std::uint32_t length = 1;
     std::int32_t value = -1;
-    if (info_.escape_spaces) {
+    if (!options_.byte_level) {
       length = utf8_step(piece, at).length;
       value = value_of(piece.substr(at, length)).value_or(-1);
     } else {
@@ -122,14 +169,36 @@ void BpeEncoder::encode_piece(std::string_view piece, Scratch& scratch,
       merge = merges_.find(pair_key(left.value, right.value));
     return merge ? std::pair(merge->rank, merge->value) : std::pair(kNoPair, std::int32_t{-1});
   });
+  bool after_unknown = false;
   for (const Symbol& symbol : scratch.symbols) {
     if (symbol.length == 0) continue;
     if (vocabulary_.contains(symbol.value)) {
       out.push_back(symbol.value);
+      after_unknown = false;
+    } else if (options_.characters) {
+      after_unknown = emit_character(piece.substr(symbol.begin, symbol.length), after_unknown, out);
     } else {
       emit_bytes(piece.substr(symbol.begin, symbol.length), out);
     }
   }
+}
+
+// As Hugging Face's BPE: all bytes of the character have tokens, or it is unknown as a whole, or,
+// without an unknown token, not there. (Falcon has no tokens for some bytes.) Returns whether it
+// is unknown.
+bool BpeEncoder::emit_character(std::string_view bytes, bool after_unknown,
+                                std::vector<TokenId>& out) const {
+  const auto has_token = [this](char c) {
+    return byte_tokens_[static_cast<unsigned char>(c)].has_value();
+  };
+  if (std::all_of(bytes.begin(), bytes.end(), has_token)) {
+    emit_bytes(bytes, out);
+    return false;
+  }
+  const auto unknown = vocabulary_.special().unknown;
+  if (!unknown) return after_unknown;
+  if (!after_unknown || !options_.fuse_unknown) out.push_back(*unknown);
+  return true;
 }
 
 void BpeEncoder::emit_bytes(std::string_view bytes, std::vector<TokenId>& out) const {

@@ -1,12 +1,11 @@
 #include "runtime/text/pretokenizer.h"
 
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include <fmt/format.h>
-#include <pcre2.h>
 
 #include <algorithm>
 
 #include "runtime/core/error.h"
+#include "runtime/text/byte_alphabet.h"
 #include "runtime/text/utf8.h"
 
 namespace strata::text {
@@ -27,106 +26,7 @@ constexpr PretokenizerInfo kPretokenizers[] = {
 #undef STRATA_PRETOKENIZER
 };
 
-// PCRE2's own \s also takes U+180E, which left White_Space in Unicode 6.3.
-constexpr std::string_view kSpaces =
-    R"(\t-\r \x{85}\x{A0}\x{1680}\x{2000}-\x{200A}\x{2028}\x{2029}\x{202F}\x{205F}\x{3000})";
-
-std::string with_unicode_spaces(std::string_view pattern) {
-  std::string out;
-  bool in_class = false;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const bool escape = pattern[i] == '\\' && i + 1 < pattern.size();
-    if (escape && pattern[i + 1] == 's') {
-      out += in_class ? std::string(kSpaces) : fmt::format("[{}]", kSpaces);
-      ++i;
-    } else if (escape && pattern[i + 1] == 'S') {
-      // Inside a class only "[^\S\r\n]" occurs: white space other than line ends.
-      out += in_class ? std::string(R"(\P{White_Space})") : fmt::format("[^{}]", kSpaces);
-      ++i;
-    } else {
-      if (pattern[i] == '[') in_class = true;
-      if (pattern[i] == ']') in_class = false;
-      out += pattern[i];
-      if (escape) out += pattern[++i];
-    }
-  }
-  return out;
-}
-
-template <auto destroy>
-struct Destroy {
-  template <class T>
-  void operator()(T* handle) const {
-    destroy(handle);
-  }
-};
-using Code = std::unique_ptr<pcre2_code, Destroy<pcre2_code_free>>;
-using MatchData = std::unique_ptr<pcre2_match_data, Destroy<pcre2_match_data_free>>;
-using MatchContext = std::unique_ptr<pcre2_match_context, Destroy<pcre2_match_context_free>>;
-
-Code compile(std::string_view pattern, bool jit) {
-  const std::string text = with_unicode_spaces(pattern);
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  Code code(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                          PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C,
-                          &error, &offset, nullptr));
-  if (!code) {
-    PCRE2_UCHAR message[256] = {};
-    pcre2_get_error_message(error, message, sizeof message);
-    throw Error(ErrorCode::runtime, "pre-tokenizer pattern",
-                fmt::format("\"{}\" at offset {}: {}", text, offset,
-                            reinterpret_cast<const char*>(message)));
-  }
-  // Where code cannot be made at run time this fails, and pcre2_match interprets instead.
-  if (jit) pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);
-  return code;
-}
-
-struct Range {
-  std::size_t begin;
-  std::size_t end;
-};
-
-// Finds the matches of one pattern in one piece after the other; what PCRE2 needs for it.
-class Matcher {
- public:
-  Matcher() : context_(pcre2_match_context_create(nullptr)) {
-    data_.reset(pcre2_match_data_create(1, nullptr));
-    if (!context_ || !data_) throw std::bad_alloc();
-    pcre2_set_heap_limit(context_.get(), 256 * 1024);  // KiB
-  }
-
-  // The first match in `piece` at or after `from`; an empty one counts as none.
-  bool find(const pcre2_code* code, std::string_view piece, std::size_t from, Range& match) {
-    int rc = run(code, piece, from, PCRE2_NO_UTF_CHECK);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) {
-      rc = run(code, piece, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT);
-    }
-    if (rc == PCRE2_ERROR_NOMATCH) return false;
-    if (rc < 0) {
-      throw Error(
-          ErrorCode::runtime, "pre-tokenizer",
-          fmt::format("PCRE2 error {} in a piece of {} bytes at byte {}", rc, piece.size(), from),
-          "cut the text into shorter parts");
-    }
-    const PCRE2_SIZE* at = pcre2_get_ovector_pointer(data_.get());
-    match = {at[0], at[1]};
-    return match.end > match.begin;
-  }
-
- private:
-  int run(const pcre2_code* code, std::string_view piece, std::size_t from, std::uint32_t options) {
-    // A match may look at each byte a few times; what needs much more is not linear.
-    const std::size_t work = std::min<std::size_t>(1'000'000 + 64 * piece.size(), 0xFFFFFFFF);
-    pcre2_set_match_limit(context_.get(), static_cast<std::uint32_t>(work));
-    return pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(piece.data()), piece.size(), from,
-                       options, data_.get(), context_.get());
-  }
-
-  MatchContext context_;
-  MatchData data_;
-};
+using Range = RegexSearch::Match;
 
 // Cuts the characters of `match` into groups of three that end at its end.
 void cut_thirds(std::string_view piece, Range match, bool inside, std::size_t base,
@@ -142,44 +42,99 @@ void cut_thirds(std::string_view piece, Range match, bool inside, std::size_t ba
   if (!inside) ends.push_back(base + match.end);
 }
 
-// The pieces that `rule` makes of text[begin, end), appended to `ends`.
-void split_piece(const pcre2_code* code, SplitKind kind, std::string_view text, Range range,
-                 Matcher& matcher, std::vector<std::size_t>& ends) {
-  const std::string_view piece = text.substr(range.begin, range.end - range.begin);
+// A stretch of a piece that matches, or lies between matches.
+struct Segment {
+  std::size_t end;
+  bool match;
+};
+
+// The segments of `piece` in order. As Hugging Face's search does, an empty match counts unless it
+// touches the match before it.
+void find_segments(const Regex& regex, bool invert, std::string_view piece, RegexSearch& search,
+                   std::vector<Segment>& segments) {
+  segments.clear();
+  std::size_t begin = 0;  // of what is not in a segment yet
+  std::size_t from = 0;
+  bool any = false;
+  Range match{};
+  while (from <= piece.size() && search.find(regex, piece, from, match)) {
+    if (match.begin == match.end && any && match.end == begin) {
+      from = begin + (begin < piece.size() ? utf8_step(piece, begin).length : 1U);
+      continue;
+    }
+    if (match.begin > begin) segments.push_back({match.begin, invert});
+    if (match.end > match.begin) segments.push_back({match.end, !invert});
+    begin = from = match.end;
+    any = true;
+  }
+  if (begin < piece.size()) segments.push_back({piece.size(), invert});
+}
+
+// Joins segments to pieces. `segments` are those of a piece that begins at `base`.
+void join_segments(SplitKind kind, std::span<const Segment> segments, std::size_t base,
+                   std::vector<std::size_t>& ends) {
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    const bool match = segments[i].match;
+    const bool next = i + 1 < segments.size() && segments[i + 1].match;
+    bool cut = true;
+    if (i + 1 < segments.size()) {
+      if (kind == SplitKind::contiguous) cut = !(match && next);
+      if (kind == SplitKind::with_previous) cut = !(next && !match);
+      if (kind == SplitKind::with_next) cut = !(match && !next);
+    }
+    if (cut) ends.push_back(base + segments[i].end);
+  }
+}
+
+struct Scratch {
+  RegexSearch search;
+  std::vector<Segment> segments;
+};
+
+// The ends, beginning with `base`, of the pieces that a rule makes of `piece`.
+void split_piece(const Regex& regex, SplitKind kind, bool invert, std::string_view piece,
+                 std::size_t base, Scratch& scratch, std::vector<std::size_t>& ends) {
+  if (kind != SplitKind::thirds && kind != SplitKind::thirds_inside) {
+    find_segments(regex, invert, piece, scratch.search, scratch.segments);
+    join_segments(kind, scratch.segments, base, ends);
+    return;
+  }
   const bool inside = kind == SplitKind::thirds_inside;
   std::size_t at = 0;
   Range match{};
-  while (at < piece.size() && matcher.find(code, piece, at, match)) {
-    if (match.begin > at && !inside) ends.push_back(range.begin + match.begin);
-    if (kind == SplitKind::isolate) {
-      ends.push_back(range.begin + match.end);
-    } else {
-      cut_thirds(piece, match, inside, range.begin, ends);
-    }
+  while (at < piece.size() && scratch.search.find(regex, piece, at, match) &&
+         match.end > match.begin) {
+    if (match.begin > at && !inside) ends.push_back(base + match.begin);
+    cut_thirds(piece, match, inside, base, ends);
     at = match.end;
   }
-  if (ends.empty() || ends.back() != range.end) ends.push_back(range.end);
+  const std::size_t end = base + piece.size();
+  if (ends.empty() || ends.back() != end) ends.push_back(end);
+}
+
+// Turns ends in the byte alphabet's spelling of `bytes` into ends in `bytes`: one character each.
+void to_byte_ends(std::string_view spelled, std::size_t base, std::size_t first,
+                  std::vector<std::size_t>& ends) {
+  std::size_t characters = 0;
+  std::size_t at = 0;
+  for (std::size_t i = first; i < ends.size(); ++i) {
+    for (; at < ends[i]; at += utf8_step(spelled, at).length) ++characters;
+    ends[i] = base + characters;
+  }
 }
 
 }  // namespace
 
-struct Pretokenizer::Compiled {
-  SplitKind kind;
-  Code code;
-};
-
 Pretokenizer::Pretokenizer(std::span<const SplitRule> rules, bool jit) {
   for (const SplitRule& rule : rules) {
-    rules_.push_back(Compiled{rule.kind, compile(rule.pattern, jit)});
+    rules_.push_back(Compiled{rule.kind, rule.invert, rule.on_alphabet, Regex(rule.pattern, jit)});
   }
 }
-
-Pretokenizer::~Pretokenizer() = default;
 
 std::vector<std::size_t> Pretokenizer::split(std::string_view text) const {
   std::vector<std::size_t> ends;
   if (text.empty()) return ends;
-  Matcher matcher;
+  Scratch scratch;
   ends.push_back(text.size());
   std::vector<std::size_t> next;
   for (const Compiled& rule : rules_) {
@@ -187,7 +142,15 @@ std::vector<std::size_t> Pretokenizer::split(std::string_view text) const {
     next.reserve(ends.size());
     std::size_t begin = 0;
     for (const std::size_t end : ends) {
-      split_piece(rule.code.get(), rule.kind, text, {begin, end}, matcher, next);
+      const std::string_view piece = text.substr(begin, end - begin);
+      if (rule.on_alphabet) {
+        const std::string spelled = to_byte_alphabet(piece);
+        const std::size_t first = next.size();
+        split_piece(rule.regex, rule.kind, rule.invert, spelled, 0, scratch, next);
+        to_byte_ends(spelled, begin, first, next);
+      } else {
+        split_piece(rule.regex, rule.kind, rule.invert, piece, begin, scratch, next);
+      }
       begin = end;
     }
     ends.swap(next);

@@ -29,7 +29,10 @@ std::shared_ptr<const Tokenizer> Tokenizer::create(VocabularyData data) {
 
 Tokenizer::Tokenizer(VocabularyData& data)
     : vocabulary_(data), special_(vocabulary_, special_tokens_strip(data.name)) {
-  if (vocabulary_.kind() == TokenizerKind::sentencepiece) {
+  if (data.rules) {
+    marked_spaces_ = data.rules->sentencepiece || !data.rules->byte_level;
+    rules_.emplace(vocabulary_, *std::move(data.rules));
+  } else if (vocabulary_.kind() == TokenizerKind::sentencepiece) {
     spm_.emplace(vocabulary_);
   } else {
     const PretokenizerInfo& info = pretokenizer_of(data.model, data.pre);
@@ -44,6 +47,10 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, EncodeOptions opti
                 fmt::format("{} bytes are more than {}", text.size(), kMaxTextBytes));
   }
   std::vector<TokenId> out;
+  if (rules_) {
+    rules_->encode(text, options.add_special, options.parse_special, out);
+    return out;
+  }
   if (options.add_special && vocabulary_.add_bos()) out.push_back(*vocabulary_.special().bos);
   // SentencePiece sees a space before the first word and before a word behind a special token.
   bool after_special = true;
@@ -72,9 +79,9 @@ std::string Tokenizer::token_bytes(TokenId id, bool show_control) const {
   switch (vocabulary_.type(id)) {
     case TokenType::control:
     case TokenType::unknown:
-      return show_control ? std::string(vocabulary_.text(id)) : std::string();
+      return show_control ? spelled_bytes(id) : std::string();
     case TokenType::user_defined:
-      return std::string(vocabulary_.text(id));
+      return spelled_bytes(id);
     case TokenType::unused:
       return {};
     case TokenType::byte: {
@@ -84,11 +91,17 @@ std::string Tokenizer::token_bytes(TokenId id, bool show_control) const {
     case TokenType::normal:
       break;
   }
-  return plain_bytes(id);
+  return plain_bytes(vocabulary_.text(id));
 }
 
-std::string Tokenizer::plain_bytes(TokenId id) const {
-  const std::string_view text = vocabulary_.text(id);
+// Special tokens print as they are spelled; Hugging Face's go through the decoder like any other.
+std::string Tokenizer::spelled_bytes(TokenId id) const {
+  if (!rules_) return std::string(vocabulary_.text(id));
+  const std::string_view normalized = rules_->normalized_text(id);
+  return plain_bytes(normalized.empty() ? vocabulary_.text(id) : normalized);
+}
+
+std::string Tokenizer::plain_bytes(std::string_view text) const {
   if (marked_spaces_) return replace_all(text, kSpaceMarker, " ");
   // A token that strays from the byte alphabet prints as it is spelled.
   return from_byte_alphabet(text).value_or(std::string(text));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/text/bpe.h"
+#include "runtime/text/rules_encoder.h"
 #include "runtime/text/special_index.h"
 #include "runtime/text/spm.h"
 #include "runtime/text/vocabulary.h"
@@ -19,7 +20,8 @@ struct EncodeOptions {
   bool parse_special = true;  ///< written-out control tokens ("<|im_end|>") become those tokens
 };
 
-/// Texts to token ids and back, as llama.cpp does for GGUF files. Immutable: every member function
+/// Texts to token ids and back, as llama.cpp does for GGUF files and Hugging Face's tokenizers for
+/// their directories. Immutable: every member function
 /// may be called from any thread at once. Made by create() only, because the parts borrow the
 /// vocabulary.
 class Tokenizer {
@@ -44,12 +46,14 @@ class Tokenizer {
  private:
   explicit Tokenizer(VocabularyData& data);
 
-  std::string plain_bytes(TokenId id) const;
+  std::string plain_bytes(std::string_view text) const;
+  std::string spelled_bytes(TokenId id) const;
 
   Vocabulary vocabulary_;
   SpecialIndex special_;
-  std::optional<SpmEncoder> spm_;  // exactly one of the two
+  std::optional<SpmEncoder> spm_;  // exactly one of the three
   std::optional<BpeEncoder> bpe_;
+  std::optional<RulesEncoder> rules_;
   bool marked_spaces_ = true;  // tokens spell a space as U+2581
 };
 

@@ -78,7 +78,13 @@ Vocabulary::Vocabulary(VocabularyData& data) : kind_(kind_of(data.model)) {
   }
   check_tokens(types);
   read_special_ids(data);
-  apply_known_texts();
+  if (data.rules) {
+    end_of_generation_ = data.rules->end_of_generation;
+    apply_known_texts(true);
+    read_rules(*data.rules);
+    return;
+  }
+  apply_known_texts(false);
   const bool bpe = kind_ == TokenizerKind::bpe;
   const PretokenizerInfo* info = bpe ? &pretokenizer_of(data.model, data.pre) : nullptr;
   read_flags(data, bpe ? info->add_bos != AddBos::no : true,
@@ -130,15 +136,16 @@ void Vocabulary::read_special_ids(const VocabularyData& data) {
 #define STRATA_SPECIAL_ID(field, key) read(key, data.field, special_.field);
 #include "runtime/text/special_ids.def"
 #undef STRATA_SPECIAL_ID
-  if (kind_ != TokenizerKind::sentencepiece) return;
+  if (kind_ != TokenizerKind::sentencepiece || data.rules) return;
   // SentencePiece numbers <unk>, <s>, </s> so, and old files leave the keys out.
   if (!special_.unknown) special_.unknown = 0;
   if (!special_.bos && size() > 1) special_.bos = 1;
   if (!special_.eos && size() > 2) special_.eos = 2;
 }
 
-// What a token means follows from its text where files say it wrongly or not at all.
-void Vocabulary::apply_known_texts() {
+// What a token means follows from its text where files say it wrongly or not at all. Hugging Face
+// directories say which tokens are special (`keep_types`): among those only the meaning is added.
+void Vocabulary::apply_known_texts(bool keep_types) {
   enum class Role { end, fim_end, fim, shown };
   static constexpr std::pair<Role, std::string_view> kTexts[] = {
 #define STRATA_TOKEN_TEXT(role, text) {Role::role, text},
@@ -147,9 +154,11 @@ void Vocabulary::apply_known_texts() {
   };
   for (const auto& [role, text] : kTexts) {
     const auto id = find(text);
-    if (!id) continue;
-    types_[static_cast<std::size_t>(*id)] =
-        role == Role::shown ? TokenType::user_defined : TokenType::control;
+    if (!id || (keep_types && !is_special(type(*id)))) continue;
+    if (!keep_types || role == Role::shown) {
+      types_[static_cast<std::size_t>(*id)] =
+          role == Role::shown ? TokenType::user_defined : TokenType::control;
+    }
     if (role == Role::end || role == Role::fim_end) end_of_generation_.push_back(*id);
   }
   for (const auto& id : {special_.eos, special_.eot, special_.eom, special_.fim_padding,
@@ -187,6 +196,15 @@ void Vocabulary::read_flags(const VocabularyData& data, bool default_bos, bool f
   add_bos_ = (force_bos || data.add_bos.value_or(default_bos)) && special_.bos;
   add_eos_ = data.add_eos.value_or(false);
   add_space_prefix_ = kind_ == TokenizerKind::sentencepiece && data.add_space_prefix.value_or(true);
+}
+
+void Vocabulary::read_rules(const TextRules& rules) {
+  const auto adds = [](const std::vector<TokenId>& ids, const std::optional<TokenId>& id) {
+    return id && std::find(ids.begin(), ids.end(), *id) != ids.end();
+  };
+  add_bos_ = adds(rules.prefix, special_.bos);
+  add_eos_ = adds(rules.suffix, special_.eos);
+  add_space_prefix_ = rules.strip_first_space;
 }
 
 std::optional<TokenId> Vocabulary::find_byte(std::uint8_t byte) const {

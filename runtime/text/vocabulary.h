@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/text/text_index.h"
+#include "runtime/text/text_rules.h"
 #include "runtime/text/token.h"
 
 namespace strata::text {
@@ -29,6 +30,9 @@ struct VocabularyData {
   std::optional<bool> add_bos;           // tokenizer.ggml.add_bos_token
   std::optional<bool> add_eos;           // tokenizer.ggml.add_eos_token
   std::optional<bool> add_space_prefix;  // tokenizer.ggml.add_space_prefix
+  /// Of a Hugging Face directory: what these say goes, and `pre`, `merges` and the three flags do
+  /// not count.
+  std::optional<TextRules> rules;
 };
 
 /// The numbers of tokenizer.ggml.token_type.
@@ -53,9 +57,10 @@ struct SpecialIds {
 /// The tokens of a model, checked. Immutable, safe to read from any thread; owns its strings.
 class Vocabulary {
  public:
-  /// Checks `data` and takes its tokens, scores and types (merges stay). Throws Error{bad_model}
-  /// naming the key, or Error{unsupported_model} for a kind of tokenizer we do not have. Of equal
-  /// tokens the first is the one that text becomes; an empty token is never made from text.
+  /// Checks `data` and takes its tokens, scores and types (merges and rules stay). Throws
+  /// Error{bad_model} naming the key, or Error{unsupported_model} for a kind of tokenizer we do not
+  /// have. Of equal tokens the first is the one that text becomes; an empty token is never made
+  /// from text.
   explicit Vocabulary(VocabularyData& data);
   Vocabulary(const Vocabulary&) = delete;
   Vocabulary& operator=(const Vocabulary&) = delete;
@@ -92,8 +97,9 @@ class Vocabulary {
  private:
   void check_tokens(const std::vector<std::int32_t>& types);
   void read_special_ids(const VocabularyData& data);
-  void apply_known_texts();
+  void apply_known_texts(bool keep_types);
   void read_flags(const VocabularyData& data, bool default_bos, bool force_bos);
+  void read_rules(const TextRules& rules);
   void drop_end(std::string_view text, TokenType becomes);
 
   TokenizerKind kind_;
