@@ -184,7 +184,7 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   Model::load(file);  // a model that cannot run is refused before standard input is read
   const bool ids = arguments.has(OptionId::ids);
   const std::shared_ptr<const text::Tokenizer> tokenizer =
-      ids ? load_tokenizer(file->metadata()) : require_tokenizer(file->metadata());
+      ids ? load_tokenizer(*file) : require_tokenizer(*file);
   const std::vector<text::TokenId> prompt = read_prompt(arguments, tokenizer.get());
   const Request request = request_from(arguments, prompt, tokenizer.get());
   request.sampling.validate();

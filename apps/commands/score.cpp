@@ -20,8 +20,7 @@ using cli::OptionId;
 // Refuses the model before the prompt is looked at: a wrong architecture is the first thing to say.
 std::shared_ptr<const text::Tokenizer> tokenizer_for(const cli::Arguments& arguments,
                                                      const ModelFile& file) {
-  return arguments.has(OptionId::ids) ? load_tokenizer(file.metadata())
-                                      : require_tokenizer(file.metadata());
+  return arguments.has(OptionId::ids) ? load_tokenizer(file) : require_tokenizer(file);
 }
 
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;

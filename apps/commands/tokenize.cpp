@@ -39,7 +39,7 @@ std::string as_text(const std::vector<text::TokenId>& ids, const text::Tokenizer
 
 int tokenize_command(const cli::Arguments& arguments, Console&) {
   const std::shared_ptr<const ModelFile> file = open_model_file(arguments);
-  const std::shared_ptr<const text::Tokenizer> tokenizer = require_tokenizer(file->metadata());
+  const std::shared_ptr<const text::Tokenizer> tokenizer = require_tokenizer(*file);
   const std::vector<text::TokenId> ids = tokenizer->encode(
       asked_text(arguments),
       {!arguments.flag(OptionId::no_bos), !arguments.flag(OptionId::no_parse_special)});
