@@ -212,6 +212,11 @@ int MappedFile::try_populate(std::uint64_t offset, std::uint64_t count) const no
 #endif
 }
 
+void MappedFile::expect_random(std::uint64_t offset, std::uint64_t count) const noexcept {
+  if (const auto range = pages_of(bytes(), offset, count, false))
+    ::madvise(range->begin, range->bytes, MADV_RANDOM);
+}
+
 void MappedFile::dont_need(std::uint64_t offset, std::uint64_t count) const noexcept {
   if (dropping_loses_data_) return;
   if (const auto range = pages_of(bytes(), offset, count, true))

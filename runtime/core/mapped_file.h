@@ -59,6 +59,9 @@ class MappedFile {
   /// The same with the system's error number: EFAULT where the file ends too early or the disk
   /// fails, EINVAL where the system cannot do it (Linux before 5.14).
   int try_populate(std::uint64_t offset, std::uint64_t count) const noexcept;
+  /// Says that little of the range is wanted, here and there: a touch then brings a page and not,
+  /// as otherwise, megabytes around it. Advice only.
+  void expect_random(std::uint64_t offset, std::uint64_t count) const noexcept;
   /// Lets the system drop the range's pages; they are read again at the next touch. No effect on a
   /// file that was read with no_mmap or pinned.
   void dont_need(std::uint64_t offset, std::uint64_t count) const noexcept;

@@ -23,7 +23,7 @@ using testing::HasSubstr;
 using test::kMethods;
 using test::kPage;
 
-using Readers = test::ReaderTest;
+class Readers : public test::ReaderTest {};
 
 TEST_F(Readers, BringTheSameBytesByEveryMethod) {
   const std::uint64_t end = bytes_.size();
