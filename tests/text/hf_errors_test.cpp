@@ -150,10 +150,12 @@ TEST(HfErrors, PatternsThatAreNotTranslatedAreNamed) {
                               R"(a**)",          R"([\W])",        R"((a)\1)"}) {
     SCOPED_TRACE(pattern);
     Json json = tiny_tokenizer_json();
-    json["pre_tokenizer"] = {{"type", "Split"},
-                             {"pattern", {{"Regex", pattern}}},
-                             {"behavior", "Isolated"},
-                             {"invert", false}};
+    const Json split = {{"type", "Split"},
+                        {"pattern", {{"Regex", pattern}}},
+                        {"behavior", "Isolated"},
+                        {"invert", false}};
+    const Json bytes = json["pre_tokenizer"];  // without it the decoder would be refused
+    json["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", Json::array({split, bytes})}};
     const std::string text = json.dump();
     HfTexts texts{.directory = "dir"};
     texts.tokenizer_json = text;
