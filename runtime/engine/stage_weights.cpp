@@ -153,13 +153,18 @@ StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t laye
   return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}};
 }
 
+std::unique_ptr<BlockReader> StageWeights::open_weight_reader() const {
+  std::unique_ptr<BlockReader> reader = open_reader(model_.shared_file(), options_.stream.method);
+  if (options_.stream.wrap_reader) reader = options_.stream.wrap_reader(std::move(reader));
+  return reader;
+}
+
 void StageWeights::load(Stream& stream, BufferSpan scratch, const LoadProgress& progress,
                         SlotObserver* observer) {
   resident_.upload(model_.file(), device_, stream, scratch, progress);
-  if (!streamed_.empty())
-    streamed_.load(open_reader(model_.shared_file(), options_.stream.method), observer);
+  if (!streamed_.empty()) streamed_.load(open_weight_reader(), observer);
   if (experts_.empty()) return;
-  expert_reader_ = open_reader(model_.shared_file(), options_.stream.method);
+  expert_reader_ = open_weight_reader();
   experts_.load(*expert_reader_, expert_options());
 }
 

@@ -67,6 +67,7 @@ class StageWeights final : public WeightSource {
   void bind_experts(const Plan& plan, std::int32_t layer, std::vector<WeightBinding>& bindings);
   ExpertOptions expert_options() const;
   StreamedMatrix matrix_of(const WeightSlot& slot, std::int32_t layer) const;
+  std::unique_ptr<BlockReader> open_weight_reader() const;
 
   const Model& model_;
   Device& device_;

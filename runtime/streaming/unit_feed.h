@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +25,8 @@ struct StreamSettings {
   int ring_slots = 4;                                  ///< units with room in the ring; >= 2
   int reader_threads = 2;
   ReadMethod method = ReadMethod::buffered;
+  /// Makes the reader that is used of the one that was opened; empty: it is used itself (tests).
+  std::function<std::unique_ptr<BlockReader>(std::unique_ptr<BlockReader>)> wrap_reader = {};
 };
 
 /// What a feed of these units takes.
