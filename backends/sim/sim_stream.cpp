@@ -134,6 +134,12 @@ bool SimStream::reached(std::uint64_t ticket) const {
   return is;
 }
 
+void SimStream::await(std::uint64_t ticket) {
+  if (clock_ != nullptr) clock_->await(line_, ticket);
+  do_until(ticket);
+  if (error_) std::rethrow_exception(error_);
+}
+
 void SimStream::synchronize() {
   if (clock_ != nullptr) clock_->synchronize(line_);
   do_until(enqueued_);

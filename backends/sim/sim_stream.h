@@ -24,6 +24,7 @@ class SimStream final : public Stream {
   Event record() override;
   void wait(const Event& event) override;
   bool reached(std::uint64_t ticket) const override;
+  void await(std::uint64_t ticket) override;
   void flush() override {}
   /// Does what is left. Once work has failed nothing more is done, and every call throws that
   /// error.

@@ -106,6 +106,13 @@ bool VirtualClock::reached(Line line, std::uint64_t ticket) {
   return is;
 }
 
+void VirtualClock::await(Line line, std::uint64_t ticket) {
+  std::optional<std::int64_t> end = end_of(line, ticket);
+  for (; !end; end = end_of(line, ticket)) begin(*next());
+  host_ns_ = std::max(host_ns_, *end);
+  advance();
+}
+
 void VirtualClock::synchronize(Line line) {
   while (!lines_[line].pieces.empty()) begin(*next());
   host_ns_ = std::max(host_ns_, lines_[line].now_ns);

@@ -49,6 +49,8 @@ class VirtualClock {
 
   /// Whether the line's first `ticket` pieces are done now.
   bool reached(Line line, std::uint64_t ticket);
+  /// The host waits until the line's first `ticket` pieces are done.
+  void await(Line line, std::uint64_t ticket);
   /// The host waits until the line has nothing left.
   void synchronize(Line line);
   /// The host works, or sleeps, so long.

@@ -130,6 +130,18 @@ TEST(VirtualClock, AskingAgainAndAgainEnds) {
   EXPECT_EQ(clock.host_ns(), 100);
 }
 
+TEST(VirtualClock, AwaitsAPieceAndNotWhatFollows) {
+  VirtualClock clock;
+  const Line line = clock.open(StreamRole::upload);
+  for (int i = 0; i < 3; ++i) clock.work(line, Engine::upload, 100);
+  clock.await(line, 2);
+  EXPECT_EQ(clock.host_ns(), 200);
+  clock.await(line, 1);
+  EXPECT_EQ(clock.host_ns(), 200);
+  clock.synchronize(line);
+  EXPECT_EQ(clock.host_ns(), 300);
+}
+
 TEST(VirtualClock, ReadsWhatWasDoneUntilNow) {
   VirtualClock clock;
   const Line compute = clock.open(StreamRole::compute);

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/streamed/streamed_models.h"
+
+namespace strata::test {
+
+using sim::ClockReading;
+using sim::Engine;
+using sim::SimDevice;
+
+/// Of one token, in steady state.
+struct Measured {
+  double token_ns = 0;
+  double upload_ns = 0;   ///< the copy engine was busy
+  double compute_ns = 0;  ///< kernels ran
+  double stall_ns = 0;    ///< kernels waited for copies
+  double bytes = 0;       ///< uploaded
+  double slower_link() const { return std::max(upload_ns, compute_ns); }
+  friend bool operator==(const Measured&, const Measured&) = default;
+};
+
+/// A simulated card and how weights stream to it.
+struct Rig {
+  sim::DeviceSpeeds speeds;
+  int slots = 3;
+  std::uint64_t seed = 1;
+  bool late = true;
+  std::uint64_t unit_bytes = 16 << 10;
+
+  RunnerOptions options() const {
+    RunnerOptions options = streamed_options();
+    options.stream.unit_bytes = unit_bytes;
+    options.stream.slots = slots;
+    return options;
+  }
+};
+
+/// A model with many more units than slots.
+inline std::shared_ptr<const Model> rig_model() {
+  return Model::load(ModelFile::open(source_root() / "models" / "strata-tiny.gguf"));
+}
+
+/// Per token, in steady state. Weights come from pinned memory: the disk has no virtual time.
+inline Measured measure(const Rig& rig, const std::vector<Tier>& tiers) {
+  constexpr int kTokens = 16;
+  const auto model = rig_model();
+  const auto cpu = open_device("cpu", {1});
+  sim::SimOptions sim_options;
+  sim_options.seed = rig.seed;
+  sim_options.late = rig.late;
+  sim_options.speeds = rig.speeds;
+  SimDevice device(open_device("cpu", {1}), sim_options);
+  Runner runner(model, place_tiers(*model, *cpu, device, tiers), rig.options());
+  PagePool& pool = runner.pool();
+  const std::int32_t slot = pool.open();
+  ClockReading before;
+  for (int i = 0; i < kTokens + 4; ++i) {
+    if (i == 4) before = device.clock()->read();
+    pool.extend(slot, 1);
+    const BatchToken token{1 + i, slot, i, true};
+    runner.step({&token, 1}, [](std::size_t, std::span<const float>) {});
+  }
+  const ClockReading after = device.clock()->read();
+  const auto per_token = [&](auto value) { return static_cast<double>(value) / kTokens; };
+  return {per_token(after.host_ns - before.host_ns),
+          per_token(after.busy(Engine::upload) - before.busy(Engine::upload)),
+          per_token(after.busy(Engine::compute) - before.busy(Engine::compute)),
+          per_token(after.upload_stall_ns - before.upload_stall_ns),
+          per_token(after.bytes[1] - before.bytes[1])};
+}
+
+inline Measured measure(const Rig& rig, Tier tier) {
+  return measure(rig, same_tier(*rig_model(), tier));
+}
+
+/// A card behind a link: so many times slower to copy weights than to read them.
+inline sim::DeviceSpeeds speeds_of(double link_share, double jitter = 0) {
+  sim::DeviceSpeeds speeds;
+  speeds.upload = {1e9, 200, jitter};
+  speeds.download = {1e9, 200, 0};
+  speeds.device_bytes_per_second = 1e9 * link_share;
+  speeds.launch_ns = 100;
+  return speeds;
+}
+
+inline std::string text_of(const Measured& m) {
+  return fmt::format("token {:.0f} ns: upload {:.0f}, compute {:.0f}, stall {:.0f}", m.token_ns,
+                     m.upload_ns, m.compute_ns, m.stall_ns);
+}
+
+}  // namespace strata::test
