@@ -115,7 +115,6 @@ class StreamedExperts final : public ExpertSource {
   Device& device_;
   std::vector<Group> groups_;
   std::vector<Launch> launches_;
-  std::unique_ptr<Stream> upload_;
   Buffer workspace_;
   std::vector<Buffer> raw_;  // file bytes on the device, until they are packed
   std::vector<Event> raw_free_;
@@ -125,7 +124,8 @@ class StreamedExperts final : public ExpertSource {
   std::size_t next_host_ = 0;
   std::vector<std::int32_t> leased_;
   ExpertStats stats_;
-  std::optional<ReadCrew> crew_;  // the first to go: its threads write to the host's slots
+  std::unique_ptr<Stream> upload_;  // goes before what it copies from and to
+  std::optional<ReadCrew> crew_;    // the first to go: its threads write to the host's slots
 };
 
 }  // namespace strata
