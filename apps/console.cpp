@@ -108,6 +108,16 @@ void Console::progress_done() {
   started_ns_ = 0;
 }
 
+void Console::live_line(std::string_view text) {
+  if (quiet_ || !terminal_) return;
+  if (text.empty()) return progress_done();
+  const std::int64_t now = steady_ns();
+  if (bar_open_ && now - shown_ns_ < kBarInterval) return;
+  shown_ns_ = now;
+  bar_open_ = true;
+  print_stderr(fmt::format("\r\x1b[K{}", text));
+}
+
 void write_result(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
     return;

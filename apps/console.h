@@ -30,6 +30,10 @@ class Console {
   /// Ends the progress line.
   void progress_done();
 
+  /// Rewrites the line at the bottom of a terminal, not more often than is of use; an empty text
+  /// takes it away. Nothing elsewhere and under -q. Not while progress() is at work.
+  void live_line(std::string_view text);
+
  private:
   std::string bar_line(std::string_view what, std::uint64_t done, std::uint64_t total) const;
 

@@ -38,31 +38,6 @@ void refuse_bad_tensors(const ModelFile& file, Console& console) {
               "download or convert the model again");
 }
 
-// The largest whole number of pages of context whose cache fits beside the rest, on every device.
-std::int64_t fitting_context(const PlannedModel& planned) {
-  constexpr std::uint64_t kMargin = std::uint64_t{64} << 20;
-  const ModelConfig& config = planned.model->config();
-  const KvFormat& kv = planned.options.programs.kv;
-  std::uint64_t fit = std::numeric_limits<std::int32_t>::max();
-  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i) {
-    const PlacedPart& part = planned.placed.placement[i];
-    const MemoryPlan& memory = planned.placed.memory[i];
-    const std::uint64_t other = memory.weights_packed + memory.compute + kMargin;
-    const std::uint64_t free = part.device->memory().free;
-    const std::uint64_t page =
-        KvCache::bytes_per_token(config, kv) * static_cast<std::uint64_t>(kv.page_tokens) *
-        static_cast<std::uint64_t>(part.layers) / static_cast<std::uint64_t>(config.layers);
-    if (page > 0) fit = std::min(fit, free > other ? (free - other) / page : 0);
-  }
-  return static_cast<std::int64_t>(std::max<std::uint64_t>(fit, 1)) * kv.page_tokens;
-}
-
-void place(PlannedModel& planned) {
-  planned.placed = place_model(*planned.model, planned.chosen, planned.options);
-  planned.memory = {};
-  for (const MemoryPlan& part : planned.placed.memory) planned.memory += part;
-}
-
 }  // namespace
 
 std::shared_ptr<const ModelFile> open_model_file(const cli::Arguments& arguments) {
@@ -96,15 +71,13 @@ PlannedModel plan_model(const cli::Arguments& arguments, Console& console, Conte
   options.context = asked > 0 ? asked : std::max(standard, wish.at_least);
   options.programs.max_tokens = static_cast<std::int32_t>(
       std::min<std::int64_t>(options.programs.max_tokens, options.context));
-  place(planned);
-  if (asked == 0) {
-    const std::int64_t fit = fitting_context(planned);
-    if (fit < options.context && fit >= wish.at_least) {
-      options.context = fit;
-      planned.context_was_cut = true;
-      place(planned);
-    }
-  }
+  planned.limits = asked_limits(arguments, planned.chosen);
+  planned.overridden = override_layers(*planned.model, asked_overrides(arguments, *planned.model));
+  for (const std::string& note : planned.overridden.notes) console.note(note);
+  planned.wish = wish;
+  planned.context_asked = asked > 0;
+  planned.max_tokens_asked = arguments.has(OptionId::micro_batch);
+  find_room(planned);
   if (options.context > trained)
     console.warn(
         fmt::format("the context of {} tokens is longer than the {} that the model was "
@@ -120,26 +93,45 @@ std::string model_type_text(const ModelFile& file) {
 
 namespace {
 
-std::string layers_text(const PlannedModel& planned, std::size_t index) {
-  const PlacedPart& part = planned.placed.placement[index];
-  const bool last = index + 1 == planned.placed.placement.size();
-  const std::string output = last && planned.placed.placement.size() > 1 ? "output" : "";
-  if (part.layers == 0) return output.empty() ? "embedding" : output;
-  return fmt::format("layers {}-{}{}", part.first_layer, part.first_layer + part.layers - 1,
-                     output.empty() ? "" : " and output");
+// "layers 0-3, 6-7 and output" of a device.
+std::string layers_text(const PlannedModel& planned, const Device& device) {
+  const Placement& placement = planned.placed.placement;
+  std::string runs;
+  for (const PlacedPart& part : placement)
+    if (part.device == &device && part.layers > 0)
+      runs += fmt::format("{}{}-{}", runs.empty() ? "layers " : ", ", part.first_layer,
+                          part.first_layer + part.layers - 1);
+  const bool alone = planned.placed.memory.size() == 1;
+  if (&device == placement.back().device && !alone) runs += runs.empty() ? "output" : " and output";
+  return runs.empty() ? "embedding" : runs;
 }
 
-std::string device_line(const PlannedModel& planned, std::size_t index) {
-  const Device& device = *planned.placed.placement[index].device;
-  const MemoryPlan& memory = planned.placed.memory[index];
+std::string device_line(const PlannedModel& planned, const Device& device,
+                        const MemoryPlan& memory) {
   const DeviceInfo& info = device.info();
+  const std::string stream =
+      memory.stream > 0 ? " | slots " + bytes_text(memory.stream) : std::string();
   return fmt::format(
-      "device  {} {} ({}, {} {}), {} free | weights {} mapped + {} packed | KV {} | compute {}"
+      "device  {} {} ({}, {} {}), {} free | weights {} mapped + {} packed | KV {} | compute {}{}"
       "   {}",
       to_string(info.id), info.name, info.arch, info.compute_units,
-      info.id.backend == BackendKind::cpu ? "threads" : "units", bytes_text(device.memory().free),
-      bytes_text(memory.weights_mapped), bytes_text(memory.weights_packed), bytes_text(memory.kv),
-      bytes_text(memory.compute), layers_text(planned, index));
+      info.id.backend == BackendKind::cpu ? "threads" : "units",
+      bytes_text(usable_memory(device, planned.limits)), bytes_text(memory.weights_mapped),
+      bytes_text(memory.weights_packed), bytes_text(memory.kv), bytes_text(memory.compute), stream,
+      layers_text(planned, device));
+}
+
+// How much streams, and how fast that should go.
+std::string stream_line(const Residency& residency) {
+  const ResidencyPlan& plan = residency.plan;
+  std::string text =
+      fmt::format("stream  {} from the file and {} from memory each token, {} stay | units of {}",
+                  bytes_text(plan.bytes_of(Tier::streamed)), bytes_text(plan.bytes_of(Tier::host)),
+                  bytes_text(plan.bytes_of(Tier::device)), bytes_text(plan.block.target_bytes));
+  if (plan.predicted)
+    text += fmt::format(" | {:.2f} t/s predicted, bound by {}", 1 / plan.predicted->token_seconds,
+                        plan.binding_link);
+  return text;
 }
 
 }  // namespace
@@ -154,15 +146,18 @@ std::string plan_block(const PlannedModel& planned) {
       model_type_text(planned.model->file()), bytes_text(summary.tensor_bytes), config.layers,
       planned.options.context, config.context, bytes_text(KvCache::bytes_per_token(config, kv)),
       dtype_info(kv.k).name, dtype_info(kv.v).name);
-  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i)
-    block += "\n" + device_line(planned, i);
-  if (!planned.placed.note.empty()) block += "\nnote    " + planned.placed.note;
+  const std::vector<Device*> devices = planned.devices();
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    block += "\n" + device_line(planned, *devices[i], planned.placed.memory[i]);
+  if (planned.residency && planned.residency->plan.streams)
+    block += "\n" + stream_line(*planned.residency);
+  for (const std::string& note : planned.placed.notes) block += "\nnote    " + note;
   if (planned.context_was_cut)
     block += fmt::format(
         "\nnote    the trained context of {} tokens does not fit; using {} (-c sets it)",
         config.context, planned.options.context);
-  for (const PlacedPart& part : planned.placed.placement) {
-    const DeviceInfo& info = part.device->info();
+  for (const Device* device : devices) {
+    const DeviceInfo& info = device->info();
     if (info.id.backend == BackendKind::cpu && info.compute_units > usable_cpus())
       block +=
           fmt::format("\nnote    {} threads take turns on the {} CPUs of this process (-t, -tb)",
@@ -171,13 +166,28 @@ std::string plan_block(const PlannedModel& planned) {
   return block;
 }
 
-std::unique_ptr<Runner> load_runner(const PlannedModel& planned, Console& console) {
-  console.note(plan_block(planned));
+std::unique_ptr<Runner> load_placed(const PlannedModel& planned, Console& console) {
+  if (planned.no_room) throw *planned.no_room;
   auto runner = std::make_unique<Runner>(
       planned.model, planned.placed.placement, planned.options,
       [&](std::uint64_t done, std::uint64_t total) { console.progress("Loading", done, total); });
   console.progress_done();
   return runner;
+}
+
+std::unique_ptr<Runner> load_runner(PlannedModel& planned, Console& console) {
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    console.note(plan_block(planned));
+    try {
+      return load_placed(planned, console);
+    } catch (const Error& error) {
+      console.progress_done();
+      const bool refused = error.code() == ErrorCode::out_of_memory;
+      if (!refused || attempt == kAttempts || !find_smaller_room(planned)) throw;
+      console.warn(fmt::format("{}; planning for less memory", error.what()));
+    }
+  }
 }
 
 }  // namespace strata::apps

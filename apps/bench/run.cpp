@@ -30,6 +30,22 @@ RunnerOptions runner_options(const cli::Arguments& arguments, const BenchSetup& 
   return options;
 }
 
+PlannedModel plan_setup(const cli::Arguments& arguments, const BenchSetup& setup,
+                        std::int64_t context) {
+  PlannedModel planned;
+  planned.chosen = open_asked_device(arguments, setup.threads);
+  planned.model = Model::load(ModelFile::open(
+      setup.model, {arguments.flag(OptionId::mlock), !arguments.flag(OptionId::mmap)}));
+  refuse_split_layers(arguments, planned.model->config().layers);
+  planned.options = runner_options(arguments, setup, context);
+  planned.limits = asked_limits(arguments, planned.chosen);
+  planned.wish = {context, context};
+  planned.context_asked = true;
+  planned.max_tokens_asked = true;
+  find_room(planned);
+  return planned;
+}
+
 std::string size_text(std::uint64_t parameters) {
   const double count = static_cast<double>(parameters);
   if (count < 1e8) return fmt::format("{:.1f}M", count * 1e-6);
@@ -50,28 +66,21 @@ BenchModel describe_model(const Model& model) {
 
 BenchModelRun::BenchModelRun(const cli::Arguments& arguments, Console& console,
                              const BenchSetup& setup, std::int64_t context)
-    : device_(open_asked_device(arguments, setup.threads)),
-      model_(Model::load(ModelFile::open(
-          setup.model, {arguments.flag(OptionId::mlock), !arguments.flag(OptionId::mmap)}))),
-      options_((refuse_split_layers(arguments, model_->config().layers),
-                runner_options(arguments, setup, context))),
+    : planned_(plan_setup(arguments, setup, context)),
       profile_(arguments),
-      runner_(std::make_unique<Runner>(model_, *device_, options_,
-                                       [&](std::uint64_t done, std::uint64_t total) {
-                                         console.progress("Loading", done, total);
-                                       })),
-      costs_(*model_, *device_, options_.programs),
-      about_(describe_model(*model_)),
+      runner_(load_placed(planned_, console)),
+      costs_(*planned_.model, device(), planned_.options.programs),
+      about_(describe_model(*planned_.model)),
       sequence_(runner_->pool().open()) {
-  console.progress_done();
-  for (const std::string& warning : model_->warnings()) console.warn(warning);
+  for (const std::string& warning : planned_.model->warnings()) console.warn(warning);
+  if (planned_.residency) console.note(plan_block(planned_));
   profile_.attach(*runner_);
   tokens_.reserve(static_cast<std::size_t>(context));
   batch_.reserve(static_cast<std::size_t>(runner_->max_tokens()));
 }
 
 void BenchModelRun::draw(std::int64_t count, std::uint64_t stream) {
-  const auto vocabulary = static_cast<double>(model_->config().vocab);
+  const auto vocabulary = static_cast<double>(planned_.model->config().vocab);
   tokens_.clear();
   for (std::int64_t i = 0; i < count; ++i)
     tokens_.push_back(static_cast<text::TokenId>(

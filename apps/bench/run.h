@@ -5,6 +5,7 @@
 #include <span>
 
 #include "apps/bench/result.h"
+#include "apps/planned_model.h"
 #include "apps/profile.h"
 #include "runtime/engine/runner.h"
 #include "runtime/text/token.h"
@@ -19,7 +20,7 @@ class BenchModelRun {
   BenchModelRun(const cli::Arguments& arguments, Console& console, const BenchSetup& setup,
                 std::int64_t context);
 
-  Device& device() { return *device_; }
+  Device& device() { return planned_.device(); }
   const BenchModel& about() const { return about_; }
 
   /// Called between steps, also while a sample is timed: cheap, and throws to stop.
@@ -39,9 +40,7 @@ class BenchModelRun {
                   const Check& check);
   void draw(std::int64_t count, std::uint64_t stream);
 
-  std::unique_ptr<Device> device_;
-  std::shared_ptr<const Model> model_;
-  RunnerOptions options_;
+  PlannedModel planned_;
   Profile profile_;
   std::unique_ptr<Runner> runner_;
   StepCosts costs_;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <limits>
 
+#include "apps/cli/overrides.h"
 #include "apps/cli/values.h"
 #include "runtime/core/error.h"
 
@@ -40,6 +41,12 @@ double read_number(const OptionInfo& option, std::string_view subject, std::stri
   const auto value = parse_number(text);
   if (value && *value >= option.least_number && *value <= option.most_number) return *value;
   refuse(option, subject, fmt::format("\"{}\" is not {}", text, range_of(option)));
+}
+
+std::int64_t read_bytes(const OptionInfo& option, std::string_view subject, std::string_view text) {
+  ByteSize size = parse_byte_size(text);
+  if (!size.wrong.empty()) refuse(option, subject, std::move(size.wrong));
+  return size.bytes;
 }
 
 std::vector<std::int64_t> read_integers(const OptionInfo& option, std::string_view subject,
@@ -106,6 +113,7 @@ void Arguments::add(const OptionInfo& option, Source source, std::string_view su
     value.integers.insert(value.integers.end(), list.begin(), list.end());
   } else if (option.kind == ValueKind::texts) {
     if (option.id == OptionId::logit_bias) parse_logit_bias(subject, text);
+    if (option.id == OptionId::override_tensor) parse_tensor_overrides(subject, text);
     value.texts.emplace_back(text);
   } else {
     for (std::string_view part : split(text)) {
@@ -131,6 +139,9 @@ void Arguments::set(const OptionInfo& option, Source source, std::string_view su
       break;
     case ValueKind::number:
       value.number = read_number(option, subject, text);
+      break;
+    case ValueKind::bytes:
+      value.integer = read_bytes(option, subject, text);
       break;
     case ValueKind::integers:
       value.integers = read_integers(option, subject, text);
@@ -168,6 +179,10 @@ bool Arguments::flag(OptionId id) const { return value(id, ValueKind::flag).flag
 std::int64_t Arguments::integer(OptionId id) const { return value(id, ValueKind::integer).integer; }
 
 double Arguments::number(OptionId id) const { return value(id, ValueKind::number).number; }
+
+std::uint64_t Arguments::bytes(OptionId id) const {
+  return static_cast<std::uint64_t>(value(id, ValueKind::bytes).integer);
+}
 
 const std::string& Arguments::text(OptionId id) const {
   const ValueKind kind = option_info(id).kind;

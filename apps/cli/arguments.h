@@ -39,6 +39,7 @@ class Arguments {
   bool flag(OptionId id) const;
   std::int64_t integer(OptionId id) const;  ///< 0 if not given and without a default
   double number(OptionId id) const;
+  std::uint64_t bytes(OptionId id) const;                        ///< 0 if not given
   const std::string& text(OptionId id) const;                    ///< of a text, path or choice
   const std::vector<std::int64_t>& integers(OptionId id) const;  ///< of integers or ranges
   const std::vector<std::string>& texts(OptionId id) const;      ///< of texts, choices or paths

@@ -20,6 +20,7 @@ constexpr std::uint32_t kLoadModel = bit(run) | bit(logits) | bit(perplexity);
 constexpr std::uint32_t kTakePrompt = kLoadModel | bit(tokenize);
 constexpr std::uint32_t kNeedModel = kTakePrompt | bit(inspect) | bit(plan);
 constexpr std::uint32_t kPlaceModel = kLoadModel | bit(plan) | bit(bench);
+constexpr std::uint32_t kOverridePlan = kLoadModel | bit(plan);
 
 constexpr std::string_view kSyntheticShapes =
 #define STRATA_SYNTHETIC_SHAPE(name, ...) name " "

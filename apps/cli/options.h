@@ -40,6 +40,7 @@ enum class ValueKind : std::uint8_t {
   flag,
   integer,
   number,
+  bytes,  ///< 600MiB
   text,
   path,
   choice,

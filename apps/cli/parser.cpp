@@ -17,7 +17,8 @@ bool looks_like_option(std::string_view word) { return word.size() > 1 && word.f
 
 bool takes_numbers(const OptionInfo& option) {
   return option.kind == ValueKind::integer || option.kind == ValueKind::number ||
-         option.kind == ValueKind::integers || option.kind == ValueKind::ranges;
+         option.kind == ValueKind::bytes || option.kind == ValueKind::integers ||
+         option.kind == ValueKind::ranges;
 }
 
 // "-3", "-.5" or "-1,2": the value of a numeric option, not the next option.

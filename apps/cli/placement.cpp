@@ -15,9 +15,9 @@ constexpr DeviceId kCpu{BackendKind::cpu, 0};
 
 bool is_gpu(const DeviceId& id) { return id.backend != BackendKind::cpu; }
 
-// llama.cpp's names: CUDA0, ROCm1, Vulkan0, and "none" for no GPU. Others stay as they are.
+// llama.cpp's names: CUDA0, ROCm1, Vulkan0, CPU, and "none" for no GPU. Others stay as they are.
 std::string our_name(std::string_view word) {
-  if (same_word(word, "none")) return "cpu";
+  if (same_word(word, "none") || same_word(word, "CPU")) return "cpu";
   constexpr std::pair<std::string_view, std::string_view> kNames[] = {
       {"CUDA", "cuda"}, {"ROCm", "hip"}, {"HIP", "hip"}, {"Vulkan", "vulkan"}};
   for (const auto& [theirs, ours] : kNames) {
@@ -40,7 +40,7 @@ std::vector<DeviceId> named_devices(const std::string& text, const DeviceLister&
     const std::size_t comma = std::min(text.find(',', at), text.size());
     const std::string word = text.substr(at, comma - at);
     at = comma + 1;
-    const std::optional<DeviceId> id = device_id_of(our_name(word));
+    const std::optional<DeviceId> id = device_named(word);
     if (!id) {
       std::vector<DeviceId> there;
       for (const DeviceInfo& info : present()) there.push_back(info.id);
@@ -94,6 +94,8 @@ std::optional<std::int64_t> layer_limit(const std::string& text) {
 
 }  // namespace
 
+std::optional<DeviceId> device_named(std::string_view word) { return device_id_of(our_name(word)); }
+
 Placement choose_devices(const PlacementWish& wish, const DeviceLister& present) {
   Placement placement;
   placement.gpu_layers = layer_limit(wish.gpu_layers);
@@ -103,7 +105,8 @@ Placement choose_devices(const PlacementWish& wish, const DeviceLister& present)
   } else if (placement.gpu_layers != 0) {
     placement.devices = standard_gpu(wish, present);
   }
-  if (placement.gpu_layers == 0) return {{kCpu}, std::nullopt};
+  placement.must_fit = !wish.gpu_layers.empty();
+  if (placement.gpu_layers == 0) return {{kCpu}, std::nullopt, false, true};
 
   std::vector<DeviceId>& devices = placement.devices;
   const bool automatic = same_word(wish.gpu_layers, "auto");
@@ -114,10 +117,11 @@ Placement choose_devices(const PlacementWish& wish, const DeviceLister& present)
                   fmt::format("asks for {} layers on a GPU, and {}", wish.gpu_layers,
                               wish.device.empty() ? "there is none" : "--device names none"),
                   "leave it out, or -ngl 0; `strata doctor` says what is missing");
-    return {{kCpu}, std::nullopt};
+    return {{kCpu}, std::nullopt, false, true};
   }
   const bool has_cpu = std::find(devices.begin(), devices.end(), kCpu) != devices.end();
   if (automatic && !has_cpu) devices.push_back(kCpu);
+  placement.cpu_may_help = has_cpu || automatic || wish.device.empty();
   return placement;
 }
 

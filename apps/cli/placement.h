@@ -10,6 +10,10 @@
 
 namespace strata::cli {
 
+/// A device as --device names it: "cuda:1", "cpu", or as llama.cpp does: "CUDA1", "CPU", "none"
+/// (the CPU). Empty where the text names none.
+std::optional<DeviceId> device_named(std::string_view word);
+
 /// What the user says about where to compute, as written.
 struct PlacementWish {
   std::string device;      ///< --device: "cuda:0,cpu", also as llama.cpp writes it; may be empty
@@ -22,6 +26,10 @@ struct Placement {
   std::vector<DeviceId> devices;  ///< never empty, each once
   /// So many of the layers on the GPUs, the others on the CPU; empty: no such limit.
   std::optional<std::int64_t> gpu_layers;
+  bool must_fit = false;  ///< -ngl says who computes what: nothing is streamed to a GPU
+  /// The CPU may compute layers that were not asked to be there: no device was named, or the CPU
+  /// is among them, or -ngl auto.
+  bool cpu_may_help = false;
 };
 
 /// Lists the devices that are there (registry.h); asked only where the wish leaves something open.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -135,6 +136,41 @@ std::optional<std::vector<std::int64_t>> parse_ranges(std::string_view text, std
     if (comma == std::string_view::npos) return numbers;
     text.remove_prefix(comma + 1);
   }
+}
+
+namespace {
+
+// The power of two that a unit stands for; empty for an unknown one.
+std::optional<int> unit_bits(std::string_view unit) {
+  constexpr std::pair<std::string_view, int> kUnits[] = {{"", 0},     {"B", 0},    {"KiB", 10},
+                                                         {"MiB", 20}, {"GiB", 30}, {"TiB", 40}};
+  for (const auto& [name, bits] : kUnits)
+    if (same_word(name, unit)) return bits;
+  return std::nullopt;
+}
+
+}  // namespace
+
+ByteSize parse_byte_size(std::string_view text) {
+  constexpr double kBeyond = 0x1p63;  // the first that std::int64_t does not hold
+  const auto wrong = [&](std::string_view why) {
+    return ByteSize{0, fmt::format("\"{}\" {}", text, why)};
+  };
+  const std::string_view trimmed = trim(text);
+  const std::size_t end = std::min(trimmed.find_first_not_of("+-.0123456789"), trimmed.size());
+  const auto number = parse_number(trimmed.substr(0, end));
+  if (!number) return wrong("is no number of bytes; write 600MiB, 1.5GiB or 4096");
+  const std::string_view unit = trim(trimmed.substr(end));
+  const auto bits = unit_bits(unit);
+  if (!bits)
+    return wrong(fmt::format("has the unit \"{}\"; it may be B, KiB, MiB, GiB or TiB", unit));
+  if (*number < 0) return wrong("is less than nothing");
+  const double bytes = std::ldexp(*number, *bits);
+  if (bytes >= kBeyond) return wrong("is more than any memory has");
+  if (bytes < 1) return wrong("is less than one byte");
+  // Whole numbers of bytes beyond 2^53 are no doubles.
+  const auto whole = *bits == 0 ? parse_integer(trimmed.substr(0, end)) : std::nullopt;
+  return {whole ? *whole : static_cast<std::int64_t>(bytes), {}};
 }
 
 std::pair<std::int32_t, float> parse_logit_bias(std::string_view subject, std::string_view text) {

@@ -30,6 +30,16 @@ std::optional<std::vector<std::int64_t>> parse_integers(std::string_view text);
 std::optional<std::vector<std::int64_t>> parse_ranges(std::string_view text, std::int64_t least,
                                                       std::int64_t most);
 
+/// A number of bytes, or what is wrong with the text that should be one.
+struct ByteSize {
+  std::int64_t bytes = 0;
+  std::string wrong;  ///< "" if it is one
+};
+
+/// "600MiB", "1.5 GiB", "4096B" or "4096": at least one byte, in B, KiB, MiB, GiB or TiB (capitals
+/// do not matter). MB and GB, which some take for 1000s and some for 1024s, are refused.
+ByteSize parse_byte_size(std::string_view text);
+
 /// "15043+1.5", "15043-1", "15043-inf" (a ban; also "15043=false"): a token and its logit bias.
 /// Throws Error{usage} naming `subject`.
 std::pair<std::int32_t, float> parse_logit_bias(std::string_view subject, std::string_view text);

@@ -4,6 +4,7 @@
 
 #include "apps/commands/commands.h"
 #include "apps/load.h"
+#include "apps/residency_report.h"
 #include "backends/registry.h"
 #include "runtime/engine/memory_text.h"
 #include "runtime/models/tensor_names.h"
@@ -57,59 +58,88 @@ struct Prediction {
 
 Prediction predict(const PlannedModel& planned, const Parts& parts) {
   Prediction p;
-  p.bandwidth = measure_ceilings(planned.device()).read_bytes_per_second;
+  p.bandwidth = planned.residency ? planned.residency->request.links.device_read
+                                  : measure_ceilings(planned.device()).read_bytes_per_second;
   const double kv = static_cast<double>(KvCache::bytes_per_token(planned.model->config(),
                                                                  planned.options.programs.kv)) *
                     static_cast<double>(planned.options.context);
   p.empty = p.bandwidth / parts.read_per_token;
   p.full = p.bandwidth / (parts.read_per_token + kv);
+  // Where weights stream, reading memory is not what takes the time.
+  const auto& residency = planned.residency;
+  if (residency && residency->plan.streams) {
+    const auto& predicted = residency->plan.predicted;
+    p.empty = predicted ? 1 / predicted->token_seconds : 0;
+    p.full = 0;
+  }
   return p;
 }
 
-// One row per part: what is where, and what run would be short of.
+std::string bound_by(const PlannedModel& planned) {
+  if (!planned.residency || !planned.residency->plan.streams) return "memory bandwidth";
+  return std::string(planned.residency->plan.binding_link);
+}
+
+// The runs of layers that a device computes: [[first, last], ...].
+Json layer_runs(const PlannedModel& planned, const Device& device) {
+  Json runs = Json::array();
+  for (const PlacedPart& part : planned.placed.placement)
+    if (part.device == &device && part.layers > 0)
+      runs.push_back({part.first_layer, part.first_layer + part.layers - 1});
+  return runs;
+}
+
+// One row per device: what is where, and what run would be short of.
 Json devices_json(const PlannedModel& planned, const Prediction& p) {
-  Json devices = Json::array();
-  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i) {
-    const PlacedPart& part = planned.placed.placement[i];
-    const MemoryUse use = part.device->memory();
-    Json row = {{"id", to_string(part.device->info().id)},
-                {"name", part.device->info().name},
+  Json rows = Json::array();
+  const std::vector<Device*> devices = planned.devices();
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const Device& device = *devices[i];
+    const MemoryUse use = device.memory();
+    const Json runs = layer_runs(planned, device);
+    Json row = {{"id", to_string(device.info().id)},
+                {"name", device.info().name},
                 {"total_bytes", use.total},
-                {"free_bytes", use.free},
+                {"free_bytes", usable_memory(device, planned.limits)},
                 {"need_bytes", planned.placed.memory[i].total()},
                 {"short_bytes", planned.missing(i)},
-                {"layers", Json::array()}};
-    if (part.layers > 0) row["layers"] = {part.first_layer, part.first_layer + part.layers - 1};
-    if (part.device == &planned.device()) row["read_bytes_per_second"] = p.bandwidth;
-    devices.push_back(std::move(row));
+                {"layers", Json::array()},
+                {"layer_runs", runs}};
+    if (!runs.empty()) row["layers"] = {runs.front()[0], runs.back()[1]};
+    if (&device == &planned.device()) row["read_bytes_per_second"] = p.bandwidth;
+    rows.push_back(std::move(row));
   }
-  return devices;
+  return rows;
 }
+
+Json rate_json(double rate) { return rate > 0 ? Json(rate) : Json(); }
 
 Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
   const ModelConfig& config = planned.model->config();
-  return {{"model",
-           {{"path", planned.model->file().path().string()},
-            {"architecture", config.architecture},
-            {"layers", config.layers},
-            {"layer_kinds", planned.model->kinds().size()},
-            {"context", planned.options.context},
-            {"trained_context", config.context}}},
-          {"bytes",
-           {{"embedding", parts.embedding},
-            {"layers", parts.layers},
-            {"output", parts.output},
-            {"kv", planned.memory.kv},
-            {"kv_per_token", KvCache::bytes_per_token(config, planned.options.programs.kv)},
-            {"compute", planned.memory.compute},
-            {"weights_mapped", planned.memory.weights_mapped},
-            {"weights_packed", planned.memory.weights_packed}}},
-          {"devices", devices_json(planned, p)},
-          {"prediction",
-           {{"bytes_per_token", parts.read_per_token},
-            {"decode_tokens_per_second", p.empty},
-            {"decode_tokens_per_second_full_context", p.full},
-            {"bound_by", "memory bandwidth"}}}};
+  Json object = {{"model",
+                  {{"path", planned.model->file().path().string()},
+                   {"architecture", config.architecture},
+                   {"layers", config.layers},
+                   {"layer_kinds", planned.model->kinds().size()},
+                   {"context", planned.options.context},
+                   {"trained_context", config.context}}},
+                 {"bytes",
+                  {{"embedding", parts.embedding},
+                   {"layers", parts.layers},
+                   {"output", parts.output},
+                   {"kv", planned.memory.kv},
+                   {"kv_per_token", KvCache::bytes_per_token(config, planned.options.programs.kv)},
+                   {"compute", planned.memory.compute},
+                   {"weights_mapped", planned.memory.weights_mapped},
+                   {"weights_packed", planned.memory.weights_packed}}},
+                 {"devices", devices_json(planned, p)},
+                 {"prediction",
+                  {{"bytes_per_token", parts.read_per_token},
+                   {"decode_tokens_per_second", rate_json(p.empty)},
+                   {"decode_tokens_per_second_full_context", rate_json(p.full)},
+                   {"bound_by", bound_by(planned)}}}};
+  add_residency(object, planned, {parts.read_per_token, p.bandwidth});
+  return object;
 }
 
 std::string as_text(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
@@ -119,8 +149,8 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
   };
   const auto id_of = [](const PlacedPart& part) { return to_string(part.device->info().id); };
   std::string devices;
-  for (const PlacedPart& part : planned.placed.placement)
-    devices += (devices.empty() ? "" : " + ") + id_of(part);
+  for (const Device* device : planned.devices())
+    devices += (devices.empty() ? "" : " + ") + to_string(device->info().id);
   row("embedding", parts.embedding,
       id_of(planned.placed.placement.front()) + ", mapped, rows looked up");
   row("layers", parts.layers,
@@ -130,6 +160,8 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
   row("KV cache", planned.memory.kv,
       fmt::format("{}, {} tokens", devices, planned.options.context));
   row("compute", planned.memory.compute, devices);
+  text += residency_text(planned);
+  if (planned.residency && planned.residency->plan.streams) return text;
   text += fmt::format(
       "\ndecode <= {:.1f} t/s empty, {:.1f} t/s at {} tokens ({} per token at {:.1f} GB/s read, "
       "measured)\n",
@@ -142,13 +174,16 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
 
 int plan_command(const cli::Arguments& arguments, Console& console) {
   const PlannedModel planned = plan_model(arguments, console, {});
+  if (planned.no_room)
+    console.warn(
+        fmt::format("does not fit: {}; try {}", planned.no_room->what(), planned.no_room->hint()));
   const Parts parts = parts_of(*planned.model);
   const Prediction prediction = predict(planned, parts);
-  for (std::size_t i = 0; i < planned.placed.placement.size(); ++i)
-    if (const std::uint64_t missing = planned.missing(i))
-      console.warn(fmt::format(
-          "does not fit: {} is {} short; try a smaller -c or -ctk q8_0 -ctv q8_0",
-          to_string(planned.placed.placement[i].device->info().id), bytes_text(missing)));
+  for (std::size_t i = 0; i < planned.placed.memory.size(); ++i)
+    if (const std::uint64_t missing = planned.missing(i); missing > 0 && !planned.no_room)
+      console.warn(
+          fmt::format("does not fit: {} is {} short; try a smaller -c or -ctk q8_0 -ctv q8_0",
+                      to_string(planned.devices()[i]->info().id), bytes_text(missing)));
   write_result(arguments.flag(OptionId::json) ? as_json(planned, parts, prediction).dump(2) + "\n"
                                               : as_text(planned, parts, prediction));
   return 0;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -13,6 +14,8 @@
 #include "apps/load.h"
 #include "apps/profile.h"
 #include "apps/prompt.h"
+#include "apps/run_stats.h"
+#include "apps/step_progress.h"
 #include "runtime/engine/engine.h"
 #include "runtime/engine/load_tokenizer.h"
 #include "runtime/engine/memory_text.h"
@@ -64,6 +67,13 @@ Request request_from(const cli::Arguments& a, std::vector<text::TokenId> prompt,
   return request;
 }
 
+// The context that a request needs, as far as it says. What it takes beyond what the model was
+// trained for is the user's business (-c).
+ContextWish wish_of(const Request& request, std::int64_t trained) {
+  const auto prompt = static_cast<std::int64_t>(request.prompt.size());
+  return {0, std::min(trained, prompt + std::max<std::int64_t>(request.max_tokens, 1))};
+}
+
 struct Answer {
   std::vector<text::TokenId> ids;
   std::string text;
@@ -90,10 +100,11 @@ void add_log_probabilities(Answer& answer, const GenerationEvent& event,
 }
 
 // Takes events until the answer is over; text goes out as it becomes certain, unless `json`.
-Answer collect(RequestHandle& handle, bool json, bool log_probabilities,
+Answer collect(RequestHandle& handle, StepProgressLine& progress, bool json, bool log_probabilities,
                const text::Tokenizer* tokenizer) {
   Answer answer;
   while (std::optional<GenerationEvent> event = handle.next()) {
+    if (!event->text.empty() || event->finished) progress.clear();
     if (event->token) answer.ids.push_back(*event->token);
     if (event->token && log_probabilities) add_log_probabilities(answer, *event, tokenizer);
     answer.text += event->text;
@@ -104,26 +115,6 @@ Answer collect(RequestHandle& handle, bool json, bool log_probabilities,
     answer.timings = event->timings;
   }
   return answer;
-}
-
-double per_second(std::int64_t count, std::int64_t ns) {
-  return ns > 0 ? static_cast<double>(count) * 1e9 / static_cast<double>(ns) : 0.0;
-}
-
-// The first token comes with the prompt: what is generated after it is timed on its own.
-std::int64_t timed_tokens(const RequestTimings& t) {
-  return t.generated_tokens > 0 ? t.generated_tokens - 1 : 0;
-}
-
-Json timings_json(const RequestTimings& t, std::int64_t load_ns) {
-  const auto ms = [](std::int64_t ns) { return static_cast<double>(ns) * 1e-6; };
-  return {{"load_ms", ms(load_ns)},
-          {"prompt_n", t.prompt_tokens},
-          {"prompt_ms", ms(t.prompt_ns)},
-          {"prompt_per_second", per_second(t.prompt_tokens, t.prompt_ns)},
-          {"predicted_n", t.generated_tokens},
-          {"predicted_ms", ms(t.generate_ns)},
-          {"predicted_per_second", per_second(timed_tokens(t), t.generate_ns)}};
 }
 
 void print_summary(const Console& console, const cli::Arguments& arguments, const Answer& answer,
@@ -160,28 +151,12 @@ Json answer_json(const std::vector<text::TokenId>& prompt, const Answer& answer,
   return object;
 }
 
-void write_stats(const std::string& path, const Answer& answer, const PlannedModel& planned,
-                 std::int64_t load_ns) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "wb"),
-                                                             &std::fclose);
-  const Json object = {{"device", to_string(planned.device().info().id)},
-                       {"finish_reason", finish_reason_name(answer.reason)},
-                       {"weights_mapped_bytes", planned.memory.weights_mapped},
-                       {"weights_packed_bytes", planned.memory.weights_packed},
-                       {"kv_bytes", planned.memory.kv},
-                       {"compute_bytes", planned.memory.compute},
-                       {"timings", timings_json(answer.timings, load_ns)}};
-  const std::string line = object.dump() + "\n";
-  if (!file || std::fwrite(line.data(), 1, line.size(), file.get()) != line.size() ||
-      std::fflush(file.get()) != 0)
-    throw Error(ErrorCode::io, path, "cannot be written", "--stats FILE names a writable file");
-}
-
 }  // namespace
 
 int run_command(const cli::Arguments& arguments, Console& console) {
   const std::shared_ptr<const ModelFile> file = open_model_file(arguments);
-  Model::load(file);  // a model that cannot run is refused before standard input is read
+  // A model that cannot run is refused before standard input is read.
+  const std::int64_t trained = Model::load(file)->config().context;
   const bool ids = arguments.has(OptionId::ids);
   const std::shared_ptr<const text::Tokenizer> tokenizer =
       ids ? load_tokenizer(*file) : require_tokenizer(*file);
@@ -190,8 +165,10 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   request.sampling.validate();
 
   const std::int64_t begin = steady_ns();
-  const PlannedModel planned = plan_model(arguments, console, {});
+  PlannedModel planned = plan_model(arguments, console, wish_of(request, trained));
   Profile profile(arguments);
+  StepProgressLine progress(console);
+  planned.options.on_progress = [&](const StepProgress& step) { progress.update(step); };
   std::unique_ptr<Runner> runner = load_runner(planned, console);
   profile.attach(*runner);
   Engine engine(std::move(runner), tokenizer);
@@ -200,7 +177,9 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   RequestHandle handle = engine.submit(request);
   const InterruptScope interrupt(handle);
   const bool json = arguments.flag(OptionId::json);
-  const Answer answer = collect(handle, json, request.top_log_probabilities >= 0, tokenizer.get());
+  const PageFaults before = read_page_faults();
+  const Answer answer =
+      collect(handle, progress, json, request.top_log_probabilities >= 0, tokenizer.get());
   if (json) {
     write_result(answer_json(prompt, answer, request, load_ns)
                      .dump(-1, ' ', false, Json::error_handler_t::replace) +
@@ -210,8 +189,15 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   }
   print_summary(console, arguments, answer, request.sampling.seed, load_ns);
   profile.report(console);
-  if (arguments.has(OptionId::stats))
-    write_stats(arguments.text(OptionId::stats), answer, planned, load_ns);
+  if (arguments.has(OptionId::stats)) {
+    const PageFaults after = read_page_faults();
+    const RequestFigures figures{answer.reason,
+                                 answer.timings,
+                                 load_ns,
+                                 progress.stats(),
+                                 {after.minor - before.minor, after.major - before.major}};
+    write_stats(arguments.text(OptionId::stats), stats_json(planned, figures));
+  }
   return exit_status(interrupt.signal());
 }
 

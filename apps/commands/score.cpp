@@ -40,7 +40,7 @@ int logits_command(const cli::Arguments& arguments, Console& console) {
   const std::vector<text::TokenId> ids = read_prompt(arguments, tokenizer.get());
   if (ids.empty()) throw Error(ErrorCode::usage, "prompt", "has no tokens", "give a longer text");
   const auto tokens = static_cast<std::int64_t>(ids.size());
-  const PlannedModel planned = plan_model(arguments, console, {tokens, tokens});
+  PlannedModel planned = plan_model(arguments, console, {tokens, tokens});
   if (tokens > planned.options.context)
     throw Error(
         ErrorCode::bad_request, "prompt",
@@ -67,8 +67,7 @@ int perplexity_command(const cli::Arguments& arguments, Console& console) {
   const std::int64_t trained = Model::load(file)->config().context;
   const auto tokenizer = tokenizer_for(arguments, *file);
   const std::vector<text::TokenId> ids = read_prompt(arguments, tokenizer.get());
-  const PlannedModel planned =
-      plan_model(arguments, console, {std::min(kStandardContext, trained), 0});
+  PlannedModel planned = plan_model(arguments, console, {std::min(kStandardContext, trained), 0});
   const std::int64_t context = planned.options.context;
   Profile profile(arguments);
   const std::unique_ptr<Runner> runner = load_runner(planned, console);

@@ -179,6 +179,10 @@ void Runner::hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& 
       last.run_more_rows(tokens, rows);
     }
     last.stream().synchronize();
+    if (options_.on_progress && streams()) {
+      const auto layers = static_cast<std::int32_t>(model_->config().layers);
+      options_.on_progress({tokens, layers, layers, stream_stats()});
+    }
     const std::span<const float> logits = last.logits(rows);
     for (std::size_t row = 0; row < static_cast<std::size_t>(rows); ++row)
       sink(static_cast<std::size_t>(wanted_[first + row]), logits.subspan(row * vocab, vocab));

@@ -221,6 +221,9 @@ void Stage::enqueue_layers(const Bucket& bucket, std::size_t part, const StepExt
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const std::int32_t layer = parts_[part].placed.first_layer + static_cast<std::int32_t>(i);
     executor_->set_layer(layer);
+    if (options_.on_progress && weights_.streams())
+      options_.on_progress({extent.tokens, layer, static_cast<std::int32_t>(model_.config().layers),
+                            weights_.stats()});
     executor_->run(
         *layers[i].plan,
         {hidden(current), hidden(1 - current), layers[i].weights, kv_->views(layer), step_view()},

@@ -9,6 +9,7 @@
 #include "runtime/engine/placement.h"
 #include "runtime/engine/programs.h"
 #include "runtime/engine/stage_weights.h"
+#include "runtime/engine/step_progress.h"
 #include "runtime/graph/executor.h"
 #include "runtime/ops/step_state.h"
 
@@ -24,6 +25,7 @@ struct RunnerOptions {
   /// when they are chosen, wherever the rest of their layer is.
   std::int64_t expert_slots = 0;
   std::uint64_t logit_bytes = std::uint64_t{64} << 20;  ///< most for the logits of one pass
+  ProgressSink on_progress;                             ///< where weights stream; may be empty
   SlotObserver* observer = nullptr;                     ///< of device slots (tests)
 
   KvExtent kv_extent() const { return {context, max_sequences}; }

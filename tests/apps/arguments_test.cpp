@@ -70,6 +70,36 @@ TEST(Parse, DefaultsAreLlamaCpps) {
   EXPECT_EQ(a.source(OptionId::temperature), Source::standard);
 }
 
+TEST(Parse, SizesOfMemory) {
+  EXPECT_EQ(read({"run"}).bytes(OptionId::device_memory), 0u);
+  EXPECT_FALSE(read({"run"}).has(OptionId::device_memory));
+  for (const char* command : {"run", "logits", "perplexity", "plan", "bench"}) {
+    const Arguments a = read({command, "--device-mem", "600MiB", "--host-mem=4GiB"});
+    EXPECT_EQ(a.bytes(OptionId::device_memory), 600ULL << 20);
+    EXPECT_EQ(a.bytes(OptionId::host_memory), 4ULL << 30);
+  }
+  EXPECT_EQ(read({"plan"}, {{"STRATA_DEVICE_MEM", "1KiB"}}).bytes(OptionId::device_memory), 1024u);
+  const Error error = error_of({"run", "--device-mem", "600MB"});
+  EXPECT_THAT(error.what(), HasSubstr("--device-mem: \"600MB\" has the unit \"MB\""));
+  EXPECT_THAT(error.hint(), HasSubstr("--device-mem BYTES: allocate at most"));
+  EXPECT_THAT(error_of({"run", "--device-mem", "-5GiB"}).what(), HasSubstr("less than nothing"));
+  EXPECT_THAT(error_of({"run", "--device-mem", "0"}).what(), HasSubstr("less than one byte"));
+  EXPECT_THAT(error_of({"run", "--device-mem", "-n"}).what(), HasSubstr("value is missing"));
+  EXPECT_THAT(error_of({"run"}, {{"STRATA_HOST_MEM", "x"}}).what(), HasSubstr("STRATA_HOST_MEM"));
+}
+
+TEST(Parse, WhereTensorsAreComputed) {
+  const Arguments a = read({"run", "-cmoe", "-ncmoe", "3", "-ot", "exps=CPU,blk.1=sim:0",
+                            "--override-tensor", "output=CUDA0"});
+  EXPECT_TRUE(a.flag(OptionId::cpu_moe));
+  EXPECT_EQ(a.integer(OptionId::cpu_moe_layers), 3);
+  EXPECT_THAT(a.texts(OptionId::override_tensor),
+              ElementsAre("exps=CPU,blk.1=sim:0", "output=CUDA0"));
+  EXPECT_THAT(error_of({"run", "-ot", "exps"}).what(), HasSubstr("-ot: \"exps\" names no device"));
+  EXPECT_THAT(error_of({"run", "-ncmoe", "-1"}).what(), HasSubstr("-ncmoe: \"-1\""));
+  EXPECT_THAT(error_of({"bench", "-cmoe"}).what(), HasSubstr("not an option of bench"));
+}
+
 TEST(Parse, OneDashWithSeveralLettersStandsBesideOneLetter) {
   const Arguments a = read({"run", "-t", "3", "-tb", "5", "-c", "64", "-ctk", "q8_0", "-ctv", "f32",
                             "-b", "32", "-ub", "16", "-n", "7"});

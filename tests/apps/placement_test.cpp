@@ -75,6 +75,38 @@ TEST(Placement, LayersOnTheGpu) {
   EXPECT_EQ(chosen({"vulkan:0", "7", {}}, cpu_only), "vulkan:0/7");
 }
 
+// What may happen to layers that do not fit.
+TEST(Placement, LayersThatWereCountedAreNotStreamed) {
+  const auto must_fit = [](const char* device, const char* layers) {
+    return choose_devices({device, layers, {}}, two_gpus).must_fit;
+  };
+  for (const char* layers : {"all", "-1", "12", "1", "auto"})
+    EXPECT_TRUE(must_fit("cuda:0", layers)) << layers;
+  for (const char* layers : {"", "0"}) EXPECT_FALSE(must_fit("cuda:0", layers)) << layers;
+  EXPECT_FALSE(must_fit("cpu", "auto")) << "a model larger than memory streams on the CPU";
+}
+
+TEST(Placement, TheCpuHelpsUnlessADeviceWasNamed) {
+  const auto helps = [](const char* device, const char* layers) {
+    return choose_devices({device, layers, {}}, two_gpus).cpu_may_help;
+  };
+  EXPECT_TRUE(helps("", ""));
+  EXPECT_TRUE(helps("cuda:0,cpu", ""));
+  EXPECT_TRUE(helps("cuda:0", "auto"));
+  EXPECT_TRUE(helps("cpu", ""));
+  EXPECT_FALSE(helps("cuda:0", ""));
+  EXPECT_FALSE(helps("cuda:0,cuda:1", "all"));
+}
+
+TEST(Placement, OneDeviceByItsName) {
+  EXPECT_EQ(device_named("CPU"), (DeviceId{BackendKind::cpu, 0}));
+  EXPECT_EQ(device_named("cpu"), (DeviceId{BackendKind::cpu, 0}));
+  EXPECT_EQ(device_named("CUDA1"), (DeviceId{BackendKind::cuda, 1}));
+  EXPECT_EQ(device_named("sim:0"), (DeviceId{BackendKind::sim, 0}));
+  for (const char* name : {"", "toaster", "CUDA_Host", "cpu "})
+    EXPECT_FALSE(device_named(name)) << name;
+}
+
 TEST(Placement, TheMainGpuIsCountedAmongThoseToChooseFrom) {
   EXPECT_EQ(chosen({"", "", 1}, two_gpus), "cuda:1");
   EXPECT_EQ(chosen({"", "", 2}, two_gpus), "vulkan:0");

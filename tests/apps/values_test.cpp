@@ -9,6 +9,7 @@ namespace strata::cli {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::Optional;
 
 TEST(ParseNumber, FiniteAndWhole) {
@@ -38,6 +39,41 @@ TEST(ParseRanges, ListsOfLlamaBench) {
                            "1-", "1-4+", "100001", "1-100001", "1-9999", "1.5", "1-2-3"})
     EXPECT_FALSE(parse(text)) << text;
   EXPECT_FALSE(parse_ranges("0", 1, 9)) << "below the least";
+}
+
+TEST(ParseByteSize, NumbersWithBinaryUnits) {
+  const auto bytes = [](const char* text) {
+    const ByteSize size = parse_byte_size(text);
+    EXPECT_EQ(size.wrong, "") << text;
+    return size.bytes;
+  };
+  EXPECT_EQ(bytes("600MiB"), 600LL << 20);
+  EXPECT_EQ(bytes("4GiB"), 4LL << 30);
+  EXPECT_EQ(bytes("512kib"), 512LL << 10);
+  EXPECT_EQ(bytes("1.5 GiB"), 3LL << 29);
+  EXPECT_EQ(bytes("2TiB"), 2LL << 40);
+  EXPECT_EQ(bytes("4096"), 4096);
+  EXPECT_EQ(bytes("1B"), 1);
+  EXPECT_EQ(bytes("9007199254740993"), 9007199254740993) << "no double holds it";
+}
+
+TEST(ParseByteSize, SaysWhatIsWrong) {
+  const auto wrong = [](const char* text) {
+    const ByteSize size = parse_byte_size(text);
+    EXPECT_EQ(size.bytes, 0) << text;
+    return size.wrong;
+  };
+  for (const char* text : {"0", "0GiB", "0.5", "0.0001KiB"})
+    EXPECT_THAT(wrong(text), HasSubstr("less than one byte")) << text;
+  for (const char* text : {"-1", "-600MiB"})
+    EXPECT_THAT(wrong(text), HasSubstr("less than nothing")) << text;
+  for (const char* text : {"8388608TiB", "9223372036854775808", "99999999999999999999999GiB"})
+    EXPECT_THAT(wrong(text), HasSubstr("more than any memory has")) << text;
+  for (const char* text : {"", "MiB", "many", "1.2.3GiB", "--5", "+5", "0x10"})
+    EXPECT_NE(wrong(text), "") << text;
+  EXPECT_THAT(wrong("600MB"), HasSubstr("the unit \"MB\"; it may be B, KiB, MiB, GiB or TiB"));
+  EXPECT_THAT(wrong("1e9"), HasSubstr("the unit \"e9\""));
+  EXPECT_THAT(wrong("5GiB,"), HasSubstr("the unit \"GiB,\""));
 }
 
 TEST(SameWord, CapitalsDoNotMatter) {

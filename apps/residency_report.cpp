@@ -1,0 +1,198 @@
+#include "apps/residency_report.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "runtime/engine/memory_text.h"
+
+namespace strata::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// What is in one tier.
+struct TierRow {
+  std::string_view name;
+  std::int64_t layers = 0;
+  bool output = false;
+  std::uint64_t bytes = 0;  ///< of matrices, in the file
+};
+using TierTable = std::array<TierRow, 4>;
+
+TierTable empty_table() {
+  TierTable table;
+  for (std::size_t i = 0; i < table.size(); ++i) table[i].name = tier_name(static_cast<Tier>(i));
+  return table;
+}
+
+TierTable tiers_of(const Residency& residency) {
+  TierTable table = empty_table();
+  for (std::size_t i = 0; i < residency.plan.tiers.size(); ++i) {
+    const PlanUnit& unit = residency.request.units[i];
+    TierRow& row = table[static_cast<std::size_t>(residency.plan.tiers[i])];
+    row.bytes += unit.file_bytes;
+    if (unit.part == UnitPart::output)
+      row.output = true;
+    else
+      ++row.layers;
+  }
+  return table;
+}
+
+// Of a model that is in memory as a whole.
+TierTable tiers_of(const PlannedModel& planned) {
+  TierTable table = empty_table();
+  const auto row_of = [&](const Device& device) -> TierRow& {
+    const bool cpu = device.info().id.backend == BackendKind::cpu;
+    return table[static_cast<std::size_t>(cpu && !planned.chosen.gpus.empty() ? Tier::cpu
+                                                                              : Tier::device)];
+  };
+  for (const PlacedPart& part : planned.placed.placement)
+    row_of(*part.device).layers += part.layers;
+  row_of(planned.device()).output = true;
+  const std::vector<Device*> devices = planned.devices();
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    row_of(*devices[i]).bytes +=
+        planned.placed.memory[i].weights_mapped + planned.placed.memory[i].weights_packed;
+  return table;
+}
+
+TierTable table_of(const PlannedModel& planned) {
+  return planned.residency ? tiers_of(*planned.residency) : tiers_of(planned);
+}
+
+Json or_null(double value) { return value > 0 ? Json(value) : Json(); }
+
+Json stream_json(const Residency& residency) {
+  const ResidencyPlan& plan = residency.plan;
+  return {{"unit_bytes", plan.block.target_bytes}, {"device_slots", plan.slots},
+          {"device_slot_bytes", plan.need.slots},  {"ring_slots", plan.ring_slots},
+          {"packed_bytes", plan.need.packed},      {"pinned_bytes", plan.pinned_bytes},
+          {"host_bytes", plan.host_bytes},         {"prompt_chunk", plan.shape.max_tokens}};
+}
+
+Json links_json(const ResidencyPlan& plan) {
+  Json links = Json::array();
+  for (const LinkUse& link : plan.links)
+    links.push_back({{"name", link.name},
+                     {"bytes_per_token", link.bytes},
+                     {"limit_bytes_per_second", or_null(link.limit)},
+                     {"busy_seconds", link.busy_seconds ? Json(*link.busy_seconds) : Json()}});
+  return links;
+}
+
+Json resident_links(const ResidentPrediction& resident) {
+  const bool known = resident.read_bytes_per_second > 0;
+  return Json::array(
+      {{{"name", "device"},
+        {"bytes_per_token", resident.bytes_per_token},
+        {"limit_bytes_per_second", or_null(resident.read_bytes_per_second)},
+        {"busy_seconds",
+         known ? Json(resident.bytes_per_token / resident.read_bytes_per_second) : Json()}}});
+}
+
+void add_prediction(Json& prediction, const ResidencyPlan& plan) {
+  const auto& predicted = plan.predicted;
+  const auto value = [&](double PredictedSweep::* field) {
+    return predicted ? Json((*predicted).*field) : Json();
+  };
+  prediction["tokens_per_second"] = predicted ? or_null(1 / predicted->token_seconds) : Json();
+  prediction["sweep_seconds"] = value(&PredictedSweep::sweep_seconds);
+  prediction["first_sweep_seconds"] = value(&PredictedSweep::first_sweep_seconds);
+  prediction["stall_seconds"] = value(&PredictedSweep::compute_stall_seconds);
+  prediction["prompt_sweep_seconds"] = predicted && predicted->prompt_sweep_seconds
+                                           ? Json(*predicted->prompt_sweep_seconds)
+                                           : Json();
+  prediction["binding_link"] = plan.binding_link.empty() ? Json() : Json(plan.binding_link);
+}
+
+// The options that ask for what was chosen.
+std::string manual_flags(const PlannedModel& planned) {
+  if (planned.residency) return planned.residency->plan.manual_flags;
+  std::string devices;
+  std::int64_t on_gpus = 0;
+  const Placement& placement = planned.placed.placement;
+  for (std::size_t i = 0; i < placement.size(); ++i) {
+    const DeviceId id = placement[i].device->info().id;
+    const std::string name = to_string(id);
+    const bool gpu = id.backend != BackendKind::cpu;
+    if (gpu) on_gpus += placement[i].layers + (i + 1 == placement.size() ? 1 : 0);
+    const bool alone = planned.chosen.gpus.empty();
+    if ((gpu || alone) && devices.find(name) == std::string::npos)
+      devices += (devices.empty() ? "" : ",") + name;
+  }
+  std::string flags = "--device " + devices;
+  if (on_gpus > 0) flags += fmt::format(" -ngl {}", on_gpus);
+  return flags +
+         fmt::format(" -c {} -ub {}", planned.options.context, planned.options.programs.max_tokens);
+}
+
+std::string tier_line(const TierRow& row) {
+  std::string what = row.layers > 0
+                         ? fmt::format("{} layer{}", row.layers, row.layers == 1 ? "" : "s")
+                         : std::string();
+  if (row.output) what += what.empty() ? "the output" : " and the output";
+  return fmt::format("{:<12} {:>12}   {}\n", row.name, bytes_text(row.bytes),
+                     what.empty() ? "nothing" : what);
+}
+
+std::string link_line(const LinkUse& link) {
+  const std::string limit =
+      link.limit > 0 ? fmt::format("{:.2f} GB/s", link.limit * 1e-9) : "not measured";
+  const std::string busy =
+      link.busy_seconds ? fmt::format("{:.1f} ms", *link.busy_seconds * 1e3) : std::string("-");
+  return fmt::format("{:<12} {:>12} {:>14} {:>12}\n", link.name,
+                     bytes_text(static_cast<std::uint64_t>(link.bytes)), limit, busy);
+}
+
+std::string stream_lines(const Residency& residency) {
+  const ResidencyPlan& plan = residency.plan;
+  std::string text = fmt::format(
+      "stream       units of {}, {} slots on {}, {} in the ring; prompts in chunks of {} tokens\n",
+      bytes_text(plan.block.target_bytes), plan.slots, residency.request.device, plan.ring_slots,
+      plan.shape.max_tokens);
+  text += "\nlink          bytes/token          limit   busy/token\n";
+  for (const LinkUse& link : plan.links) text += link_line(link);
+  if (!plan.predicted) return text + "\nno prediction: not all links were measured\n";
+  return text + fmt::format(
+                    "\ndecode {:.2f} t/s, {:.1f} ms a token, of which computing waits {:.1f} ms; "
+                    "bound by: {}\n",
+                    1 / plan.predicted->token_seconds, plan.predicted->token_seconds * 1e3,
+                    plan.predicted->compute_stall_seconds * 1e3, plan.binding_link);
+}
+
+}  // namespace
+
+void add_residency(Json& object, const PlannedModel& planned, const ResidentPrediction& resident) {
+  Json tiers;
+  for (const TierRow& row : table_of(planned))
+    tiers[std::string(row.name)] = {
+        {"layers", row.layers}, {"output", row.output}, {"bytes", row.bytes}};
+  object["tiers"] = std::move(tiers);
+  object["stream"] = nullptr;
+  object["links"] = resident_links(resident);
+  object["manual_flags"] = manual_flags(planned);
+  object["notes"] = planned.placed.notes;
+  Json& prediction = object["prediction"];
+  if (planned.residency) {
+    const ResidencyPlan& plan = planned.residency->plan;
+    if (plan.streams) object["stream"] = stream_json(*planned.residency);
+    object["links"] = links_json(plan);
+    add_prediction(prediction, plan);
+  } else {
+    const double rate = resident.read_bytes_per_second / resident.bytes_per_token;
+    prediction["tokens_per_second"] = or_null(rate);
+    prediction["binding_link"] = rate > 0 ? Json("device") : Json();
+  }
+}
+
+std::string residency_text(const PlannedModel& planned) {
+  std::string text = "\ntier                bytes   what\n";
+  for (const TierRow& row : table_of(planned)) text += tier_line(row);
+  if (planned.residency && planned.residency->plan.streams)
+    text += stream_lines(*planned.residency);
+  return text + fmt::format("flags        {}\n", manual_flags(planned));
+}
+
+}  // namespace strata::apps

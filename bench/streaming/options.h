@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace strata::bench {
+
+/// The command line of bench_streaming.
+struct Options {
+  std::string model;
+  std::string device = "cpu";
+  std::vector<std::uint64_t> budgets;  ///< of device memory; empty: three quarters, half, a quarter
+  std::int64_t prompt = 16;            ///< tokens
+  std::int64_t tokens = 8;             ///< that are decoded in a round
+  std::int64_t rounds = 5;
+  double upload = 0;  ///< > 0: of a simulated device with a virtual clock, bytes/s
+  int threads = 0;
+  bool resident = true;  ///< also without streaming
+  bool json = false;
+  bool help = false;
+};
+
+extern const char kHelp[];
+
+/// Throws Error{usage}.
+Options parse_options(int argc, const char* const* argv);
+
+}  // namespace strata::bench
