@@ -79,7 +79,18 @@ Runner::Runner(std::shared_ptr<const Model> model, const Placement& placement,
   }
   for (const auto& stage : stages_) check_fit(stage->device(), stage->memory());
   for (const auto& stage : stages_) stage->load(progress);
+  model_->file().require_intact();
+  if (streams()) expect_few_embeddings();
   wanted_.reserve(static_cast<std::size_t>(max_tokens()));
+}
+
+// Rows are looked up here and there; where memory is short, what a touch would bring around them
+// costs more than all that streams.
+void Runner::expect_few_embeddings() const {
+  const std::optional<WeightOrigin> table = model_->weight(-1, "token_embd.weight");
+  if (!table) return;
+  if (const auto place = model_->file().place_of(table->data))
+    model_->file().shards()[place->shard].expect_random(place->offset, table->data.size());
 }
 
 std::vector<MemoryPlan> Runner::plan_memory(const Model& model, const Placement& placement,
@@ -179,6 +190,7 @@ void Runner::hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& 
       last.run_more_rows(tokens, rows);
     }
     last.stream().synchronize();
+    model_->file().require_intact();
     if (options_.on_progress && streams()) {
       const auto layers = static_cast<std::int32_t>(model_->config().layers);
       options_.on_progress({tokens, layers, layers, stream_stats()});

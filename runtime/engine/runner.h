@@ -66,6 +66,7 @@ class Runner {
 
  private:
   void check_batch(std::span<const BatchToken> batch) const;
+  void expect_few_embeddings() const;
   void write_step(std::span<const BatchToken> batch);
   std::int32_t write_wanted(std::size_t first);
   std::int32_t run_stages(std::int32_t tokens);
