@@ -125,9 +125,13 @@ std::string device_line(const PlannedModel& planned, const Device& device,
 std::string stream_line(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
   std::string text =
-      fmt::format("stream  {} from the file and {} from memory each token, {} stay | units of {}",
+      fmt::format("stream  {} from the file and {} from memory each token, {} stay",
                   bytes_text(plan.bytes_of(Tier::streamed)), bytes_text(plan.bytes_of(Tier::host)),
-                  bytes_text(plan.bytes_of(Tier::device)), bytes_text(plan.block.target_bytes));
+                  bytes_text(plan.bytes_of(Tier::device)));
+  if (plan.block.target_bytes > 0) text += " | units of " + bytes_text(plan.block.target_bytes);
+  if (plan.expert_slots > 0)
+    text += fmt::format(" | slots for {} of {} experts, which come when they are chosen",
+                        plan.expert_slots, residency.request.experts.all);
   if (plan.predicted)
     text += fmt::format(" | {:.2f} t/s predicted, bound by {}", 1 / plan.predicted->token_seconds,
                         plan.binding_link);

@@ -64,12 +64,23 @@ TierTable table_of(const PlannedModel& planned) {
 
 Json or_null(double value) { return value > 0 ? Json(value) : Json(); }
 
+Json experts_json(const Residency& residency) {
+  const ExpertSlots& experts = residency.request.experts;
+  if (residency.plan.expert_slots == 0) return nullptr;
+  return {{"slots", residency.plan.expert_slots},
+          {"experts", experts.all},
+          {"used_by_token", experts.token},
+          {"device_bytes", residency.plan.need.experts},
+          {"file_bytes", experts.file_bytes}};
+}
+
 Json stream_json(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
   return {{"unit_bytes", plan.block.target_bytes}, {"device_slots", plan.slots},
           {"device_slot_bytes", plan.need.slots},  {"ring_slots", plan.ring_slots},
           {"packed_bytes", plan.need.packed},      {"pinned_bytes", plan.pinned_bytes},
-          {"host_bytes", plan.host_bytes},         {"prompt_chunk", plan.shape.max_tokens}};
+          {"host_bytes", plan.host_bytes},         {"prompt_chunk", plan.shape.max_tokens},
+          {"experts", experts_json(residency)}};
 }
 
 Json links_json(const ResidencyPlan& plan) {
@@ -148,10 +159,21 @@ std::string link_line(const LinkUse& link) {
 
 std::string stream_lines(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
-  std::string text = fmt::format(
-      "stream       units of {}, {} slots on {}, {} in the ring; prompts in chunks of {} tokens\n",
-      bytes_text(plan.block.target_bytes), plan.slots, residency.request.device, plan.ring_slots,
-      plan.shape.max_tokens);
+  const ExpertSlots& experts = residency.request.experts;
+  std::string text;
+  if (plan.expert_slots > 0)
+    text = fmt::format("{:<12} {:>12}   {} slots in {} on {} for {}, of which a token uses {}\n",
+                       "experts", bytes_text(experts.file_bytes), plan.expert_slots,
+                       bytes_text(plan.need.experts), residency.request.device, experts.all,
+                       experts.token);
+  if (plan.block.target_bytes > 0)
+    text += fmt::format(
+        "stream       units of {}, {} slots on {}, {} in the ring; prompts in chunks of {} "
+        "tokens\n",
+        bytes_text(plan.block.target_bytes), plan.slots, residency.request.device, plan.ring_slots,
+        plan.shape.max_tokens);
+  if (plan.expert_slots > 0)
+    return text + "\nno prediction: how many experts have to come depends on the text\n";
   text += "\nlink          bytes/token          limit   busy/token\n";
   for (const LinkUse& link : plan.links) text += link_line(link);
   if (!plan.predicted) return text + "\nno prediction: not all links were measured\n";

@@ -9,6 +9,8 @@
 #include "runtime/core/error.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/programs.h"
+#include "runtime/engine/stage_weights.h"
+#include "runtime/graph/executor.h"
 #include "runtime/streaming/streamed_weights.h"
 
 namespace strata {
@@ -31,17 +33,22 @@ struct ProgramWeights {
 /// Reads plans for one token: what a device would keep or stream of each layer.
 class WeightReader {
  public:
-  WeightReader(const Model& model, Device& device, const ProgramOptions& options)
-      : model_(model), programs_(plan(model, device, options)) {}
+  // `experts_apart`: they come one by one, and are left out.
+  WeightReader(const Model& model, Device& device, const ProgramOptions& options,
+               bool experts_apart)
+      : model_(model), programs_(plan(model, device, options)), experts_apart_(experts_apart) {}
 
-  ProgramWeights layer(std::int32_t layer) const {
+  const Plan& program(std::int32_t layer) const {
     const std::vector<LayerKind>& kinds = model_.kinds();
-    for (std::size_t kind = 0; kind < kinds.size(); ++kind)
-      if (std::ranges::find(kinds[kind].layers, layer) != kinds[kind].layers.end())
-        return weights(bucket().layers[kind], layer);
-    return {};
+    std::size_t kind = 0;  // every layer is of one
+    while (std::ranges::find(kinds[kind].layers, layer) == kinds[kind].layers.end()) ++kind;
+    return bucket().layers[kind];
   }
+  ProgramWeights layer(std::int32_t layer) const { return weights(program(layer), layer); }
   ProgramWeights output() const { return weights(bucket().tail, -1); }
+  bool has_experts_apart(std::int32_t layer) const {
+    return experts_apart_ && !expert_launches(program(layer)).empty();
+  }
 
  private:
   static Programs plan(const Model& model, Device& device, ProgramOptions options) {
@@ -53,6 +60,9 @@ class WeightReader {
   ProgramWeights weights(const Plan& plan, std::int32_t layer) const {
     ProgramWeights result;
     std::set<std::int32_t> multiplied;  // slots
+    if (experts_apart_)
+      for (const std::vector<std::int32_t>& slots : expert_launches(plan))
+        multiplied.insert(slots.begin(), slots.end());
     for (const PlannedNode& node : plan.nodes) {
       OpMatrices op;
       for (const MatmulWeight& matrix : matmul_weights(node.op.desc.kind())) {
@@ -97,6 +107,7 @@ class WeightReader {
 
   const Model& model_;
   Programs programs_;
+  bool experts_apart_;
 };
 
 PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart part) {
@@ -114,19 +125,64 @@ PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart par
   return unit;
 }
 
-// Layers of MoE models are units of their own too: a layer's matrices are all in one place, and all
-// of its experts move where it streams.
+// Where experts do not come one by one, a layer of an MoE model is a unit of its own too: its
+// matrices are all in one place, and all of its experts move where it streams.
 std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader,
                                const OverriddenLayers& overridden) {
   const auto layers = static_cast<std::int32_t>(model.config().layers);
   std::vector<PlanUnit> units;
   for (std::int32_t layer = 0; layer < layers; ++layer)
-    units.push_back(unit_of(reader.layer(layer), layer, UnitPart::layer));
+    units.push_back(unit_of(reader.layer(layer), layer,
+                            reader.has_experts_apart(layer) ? UnitPart::shared : UnitPart::layer));
   units.push_back(unit_of(reader.output(), layers, UnitPart::output));
   for (std::size_t i = 0; i < overridden.layers.size(); ++i)
     if (overridden.layers[i] && overridden.layers[i]->backend == BackendKind::cpu)
       units[i].forced = Tier::cpu;
   return units;
+}
+
+// The experts of a mixture come one by one. Not where the user gives layers to the CPU: a stage of
+// its own has the same options, and the CPU's experts stay where they are.
+bool experts_come(const Model& model, const Device& device, const OverriddenLayers& overridden) {
+  const auto on_cpu = [](const std::optional<DeviceId>& id) {
+    return id && id->backend == BackendKind::cpu;
+  };
+  return model.config().experts > 0 &&
+         (device.info().unified || std::ranges::none_of(overridden.layers, on_cpu));
+}
+
+// Sizes from the very code that will make the slots.
+ExpertSlots expert_slots_of(const Model& model, Device& device, const WeightReader& reader,
+                            const RunnerOptions& options) {
+  ExpertSlots experts;
+  WeightOptions with_slots{options.programs.pack_weights, options.weight_block_rows, {}, 1};
+  const auto weights = std::make_shared<StageWeights>(model, device, with_slots);
+  for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer) {
+    if (!reader.has_experts_apart(layer)) continue;
+    const Plan& program = reader.program(layer);
+    weights->bind(program, layer, Tier::device);
+    experts.all += model.config().experts;
+    experts.token += model.config().experts_used;
+    for (const std::vector<std::int32_t>& slots : expert_launches(program))
+      for (const std::int32_t slot : slots)
+        experts.file_bytes +=
+            model.weight(layer, program.weights[static_cast<std::size_t>(slot)].name)->bytes();
+  }
+  if (experts.all == 0) return experts;
+  const std::uint64_t pinned = weights->experts().memory(weights->expert_options()).pinned;
+  // What is pinned is the device's where that has the host's memory.
+  const std::uint64_t fixed = device.info().unified ? pinned : 0;
+  experts.pinned = pinned - fixed;
+  experts.bytes = [weights, fixed](std::int64_t slots) {
+    ExpertOptions asked = weights->expert_options();
+    asked.slots = slots;
+    return weights->experts().memory(asked).device + fixed;
+  };
+  experts.most = [weights, fixed](std::uint64_t bytes) {
+    const std::uint64_t room = bytes - std::min(bytes, fixed);
+    return weights->experts().most_slots(weights->expert_options(), room);
+  };
+  return experts;
 }
 
 // Sizes of slots for every way to cut these ops, from the very code that will make them.
@@ -218,9 +274,12 @@ class ComputeBytes {
 
 ResidencyRequest make_residency_request(const Model& model, Device& device, Device* cpu,
                                         const ResidencyWish& wish) {
-  const RunnerOptions& options = wish.options;
-  const WeightReader reader(model, device, options.programs);
+  RunnerOptions options = wish.options;
+  const bool experts = experts_come(model, device, wish.overridden);
+  options.expert_slots = experts ? 1 : 0;  // for what steps with experts that come need beside them
+  const WeightReader reader(model, device, options.programs, experts);
   ResidencyRequest request;
+  if (experts) request.experts = expert_slots_of(model, device, reader, options);
   request.device = to_string(device.info().id);
   request.units = units_of(model, reader, wish.overridden);
   std::vector<ProgramWeights> kinds = {reader.output()};
@@ -250,7 +309,8 @@ PlannedResidency apply_residency(const ResidencyRequest& request, const Residenc
   planned.options.context = plan.shape.context;
   planned.options.max_sequences = plan.shape.sequences;
   planned.options.programs.max_tokens = plan.shape.max_tokens;
-  if (!plan.streams) return planned;
+  planned.options.expert_slots = plan.expert_slots;
+  if (plan.block.target_bytes == 0) return planned;
   StreamSettings& stream = planned.options.stream;
   stream.unit_bytes = plan.block.target_bytes;
   stream.slots = std::max(plan.slots, 2);

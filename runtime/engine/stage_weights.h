@@ -41,6 +41,8 @@ class StageWeights final : public WeightSource {
   const StreamedWeights& streamed() const { return streamed_; }
   /// Experts that are brought when they are chosen; empty() where there are none such.
   StreamedExperts& experts() { return experts_; }
+  /// What they are loaded with.
+  ExpertOptions expert_options() const;
 
   /// Takes the memory and brings what stays. `scratch` is device memory that nobody else uses
   /// meanwhile. Throws Error{out_of_memory}, Error{io}.
@@ -65,7 +67,6 @@ class StageWeights final : public WeightSource {
   void bind_streamed(const Plan& plan, std::int32_t layer, bool pinned,
                      std::vector<WeightBinding>& bindings);
   void bind_experts(const Plan& plan, std::int32_t layer, std::vector<WeightBinding>& bindings);
-  ExpertOptions expert_options() const;
   StreamedMatrix matrix_of(const WeightSlot& slot, std::int32_t layer) const;
   std::unique_ptr<BlockReader> open_weight_reader() const;
 

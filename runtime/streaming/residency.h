@@ -53,6 +53,19 @@ struct BlockChoice {
   std::uint64_t packed = 0;       ///< of the buffer that units are packed to; 0: none
 };
 
+/// Experts that come one by one into slots on the device, when they are chosen. They are in no
+/// unit.
+struct ExpertSlots {
+  std::int64_t all = 0;          ///< experts of all layers together; 0: none come so
+  std::int64_t token = 0;        ///< of those, what one token uses
+  std::uint64_t file_bytes = 0;  ///< of all
+  std::uint64_t pinned = 0;      ///< host memory on their way; 0 where memory is unified
+  /// Device memory of so many slots, at least 1: all that is taken for them.
+  std::function<std::uint64_t(std::int64_t slots)> bytes;
+  /// The most slots that fit into so many bytes; 0: not one.
+  std::function<std::int64_t(std::uint64_t bytes)> most;
+};
+
 /// Bytes that may be taken. Where memory is unified only `device` counts.
 struct Budgets {
   std::uint64_t device = 0;
@@ -67,6 +80,7 @@ struct ResidencyRequest {
   std::string device = "device";    ///< for messages: "cuda:0"
   std::vector<PlanUnit> units;      ///< in the order of execution
   std::vector<BlockChoice> blocks;  ///< largest first; at least one
+  ExpertSlots experts;              ///< beside the units; the CPU computes no layer then
   Budgets budgets;
   LinkSpeeds links;
   bool unified = false;          ///< the device computes in host memory: nothing is uploaded
@@ -104,7 +118,8 @@ struct DeviceNeed {
   std::uint64_t compute = 0;
   std::uint64_t slots = 0;  ///< device slots; where memory is unified, the staging ring
   std::uint64_t packed = 0;
-  std::uint64_t total() const { return resident + small + kv + compute + slots + packed; }
+  std::uint64_t experts = 0;  ///< slots of experts
+  std::uint64_t total() const { return resident + small + kv + compute + slots + packed + experts; }
 };
 
 /// One way that weights take in a sweep.
@@ -127,17 +142,19 @@ struct PredictedSweep {
 struct ResidencyPlan {
   std::vector<Tier> tiers;  ///< by unit
   StepShape shape;          ///< as it fits
-  bool streams = false;     ///< some unit is not resident on what computes it
-  BlockChoice block;        ///< if it streams; the zero value otherwise
-  int slots = 0;            ///< of the device; 0 where memory is unified or nothing streams
-  int ring_slots = 0;       ///< 0 where nothing is read from the file in a sweep
+  bool streams = false;     ///< some unit is not resident on what computes it, or experts come
+  BlockChoice block;        ///< if units stream; the zero value otherwise
+  std::int64_t expert_slots = 0;  ///< experts that have room; 0: none come one by one
+  int slots = 0;                  ///< of the device; 0 where memory is unified or nothing streams
+  int ring_slots = 0;             ///< 0 where nothing is read from the file in a sweep
   DeviceNeed need;
   std::uint64_t pinned_bytes = 0;  ///< ring and pinned units
   std::uint64_t host_bytes = 0;    ///< those, and what the CPU computes with; 0 where unified
   std::uint64_t bytes_of(Tier tier) const { return tier_bytes[static_cast<int>(tier)]; }
   std::uint64_t tier_bytes[4] = {};  ///< file bytes by tier
 
-  /// Empty where a speed that it needs was not measured.
+  /// Empty where a speed that it needs was not measured, and where experts come: how many depends
+  /// on the text. So are the links then.
   std::optional<PredictedSweep> predicted;
   std::vector<LinkUse> links;
   std::string_view binding_link;   ///< a name of `links`; empty without a prediction
@@ -147,7 +164,9 @@ struct ResidencyPlan {
 
 /// Places every unit: as little as can be is streamed, evenly spread, and the CPU takes a share
 /// where that gains 5 %. Everything fits: all is resident and there are no slots. Nothing does: row
-/// blocks shrink, then the prompt chunk, then a context that nobody asked for. A pure function of
+/// blocks shrink, then the prompt chunk, then a context that nobody asked for. Experts that come
+/// one by one get as many slots as there is room for beside the rest, at least one; where the rest
+/// streams too, as many as a token uses if that can be. A pure function of
 /// the request; no byte is touched. Throws Error{does_not_fit} with need, have and what to try;
 /// Error{bad_request} for a request that makes no sense.
 ResidencyPlan plan_residency(const ResidencyRequest& request);

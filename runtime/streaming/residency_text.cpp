@@ -100,8 +100,10 @@ std::int64_t gpu_layers(const ResidencyRequest& request, const ResidencyPlan& pl
 
 std::string flags_of(const ResidencyRequest& request, const ResidencyPlan& plan) {
   std::string flags;
-  const bool all = std::ranges::all_of(plan.tiers, [](Tier tier) { return tier == Tier::device; });
-  const std::int64_t gpu = gpu_layers(request, plan);
+  const bool whole = request.experts.all == 0;
+  const bool all =
+      whole && std::ranges::all_of(plan.tiers, [](Tier tier) { return tier == Tier::device; });
+  const std::int64_t gpu = whole ? gpu_layers(request, plan) : -1;
   const bool has_cpu = std::ranges::find(plan.tiers, Tier::cpu) != plan.tiers.end();
   if (all) {
     flags = request.unified ? "" : "-ngl all ";
@@ -144,11 +146,11 @@ void refuse(const ResidencyRequest& request, const PlacedUnits& smallest) {
   if (lack.budget == "device") {
     detail = fmt::format(
         "is {} short for a context of {}: needs {} = resident weights {} + small weights {} + KV "
-        "{} + compute {} + slots {} + packing {}; has {}",
+        "{} + compute{} {} + slots {} + packing {}; has {}",
         bytes_text(lack.need - lack.have), smallest.plan.shape.context, bytes_text(lack.need),
         bytes_text(need.resident), bytes_text(need.small), bytes_text(need.kv),
-        bytes_text(need.compute), bytes_text(need.slots), bytes_text(need.packed),
-        bytes_text(lack.have));
+        request.experts.all > 0 ? " and room for an expert" : "", bytes_text(need.compute),
+        bytes_text(need.slots), bytes_text(need.packed), bytes_text(lack.have));
   } else {
     detail = fmt::format("needs {} of {} memory to stream weights; has {}", bytes_text(lack.need),
                          lack.budget == "pinned" ? "pinned" : "the host's", bytes_text(lack.have));

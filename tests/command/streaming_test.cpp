@@ -98,6 +98,106 @@ TEST(Streaming, LogitsAreTheSameToTheLastBit) {
   EXPECT_EQ(logits("some", {"--device", "sim:0", "--device-mem", kib(whole * 7 / 10)}), want);
 }
 
+// The logits of a model on the simulated device, with so much of its memory.
+std::string logits_of(const std::string& model, const Words& memory) {
+  const TempFolder folder;
+  const std::string file = (folder.path() / "logits").string();
+  const Finished run = run_strata(Words{"logits", model, "--ids", "1,5,9,17,33,65,129,200", "-o",
+                                        file, "-c", "128", "--device", "sim:0"} +
+                                  memory);
+  EXPECT_EQ(run.status, 0) << run.err;
+  return read_bytes(file);
+}
+
+// What stays first is what every token uses; experts come into what is left.
+TEST(StreamingExperts, ComeWhenTheyAreChosen) {
+  const TempFolder folder;
+  const std::string file = (folder.path() / "stats.json").string();
+  const std::string want = run_strata(story(tiny_moe())).out;
+  const std::string want_logits = logits_of(tiny_moe(), {});
+  const std::uint64_t whole = need_of(story(tiny_moe()));
+  ASSERT_FALSE(want_logits.empty());
+  std::vector<std::int64_t> slots;
+  for (const std::uint64_t percent : {90, 70, 50, 30}) {
+    const Words memory = {"--device-mem", kib(whole * percent / 100)};
+    SCOPED_TRACE(std::to_string(percent) + " % of " + std::to_string(whole));
+    const Finished run =
+        run_strata(story(tiny_moe()) + memory + Words{"--device", "sim:0", "--stats", file});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out, want);
+    EXPECT_THAT(run.err, HasSubstr("experts, which come when they are chosen"));
+    const json stream = json::parse(read_bytes(file)).at("stream");
+    EXPECT_GT(stream.at("expert_misses"), 0);
+    slots.push_back(stream.at("expert_slots"));
+    EXPECT_EQ(logits_of(tiny_moe(), memory), want_logits);
+  }
+  EXPECT_GT(slots[0], slots[1]);
+  EXPECT_GT(slots[1], slots[2]);
+  EXPECT_GT(slots[3], 0);
+}
+
+TEST(StreamingExperts, ComeOnTheCpuToo) {
+  const json whole = json::parse(run_strata({"plan", tiny_moe(), "--json", "-c", "128"}).out);
+  const std::uint64_t need = whole.at("devices")[0].at("need_bytes");
+  const TempFolder folder;
+  const std::string file = (folder.path() / "stats.json").string();
+  for (const char* option : {"--host-mem", "--device-mem"}) {
+    const Finished run =
+        run_strata(story(tiny_moe()) + Words{option, kib(need * 6 / 10), "--stats", file});
+    EXPECT_EQ(run.status, 0) << run.err;
+    EXPECT_EQ(run.out, run_strata(story(tiny_moe())).out);
+    EXPECT_GT(json::parse(read_bytes(file)).at("stream").at("expert_misses"), 0) << option;
+  }
+}
+
+TEST(StreamingExperts, PlanSaysHowManyHaveRoom) {
+  const std::uint64_t whole = need_of(story(tiny_moe()));
+  const std::uint64_t budget = whole * 7 / 10 / 1024 * 1024;
+  const Words arguments = {"plan",     tiny_moe(), "-c",           "128",
+                           "--device", "sim:0",    "--device-mem", kib(budget)};
+  const json plan = json::parse(run_strata(arguments + Words{"--json"}).out);
+  const json& experts = plan.at("stream").at("experts");
+  const std::uint64_t slots = experts.at("slots");
+  const std::uint64_t bytes = experts.at("device_bytes");
+  EXPECT_GE(slots, experts.at("used_by_token")) << "70 % is room for more";
+  EXPECT_LT(slots, experts.at("experts"));
+  const std::uint64_t need = plan.at("devices").back().at("need_bytes");
+  EXPECT_LE(need, budget);
+  EXPECT_GT(need + 2 * bytes / slots, budget) << "another would fit";
+  EXPECT_EQ(plan.at("tiers").at("streamed").at("bytes"), 0) << "the rest stays";
+  EXPECT_TRUE(plan.at("prediction").at("tokens_per_second").is_null());
+  const std::string text = run_strata(arguments).out;
+  EXPECT_THAT(text, HasSubstr(std::to_string(slots) + " slots in "));
+  EXPECT_THAT(text, HasSubstr("depends on the text"));
+  Words flags;
+  std::istringstream words(plan.at("manual_flags").get<std::string>());
+  for (std::string word; words >> word;) flags.push_back(word);
+  const json again =
+      json::parse(run_strata(Words{"plan", tiny_moe(), "--json", "--device", "sim:0"} + flags).out);
+  EXPECT_EQ(again.at("stream").at("experts"), experts) << plan.at("manual_flags");
+}
+
+// Hugging Face files have a tensor for each expert.
+TEST(StreamingExperts, MayBeTensorsOfTheirOwn) {
+  STRATA_NEEDS_SHARED();
+  const std::string model = (shared_root() / "fixtures" / "models" / "qwen3moe").string();
+  const std::uint64_t whole = need_of({"", model});
+  const std::string want = logits_of(model, {});
+  EXPECT_FALSE(want.empty());
+  EXPECT_EQ(logits_of(model, {"--device-mem", kib(whole * 8 / 10)}), want);
+}
+
+// The CPU's layers keep their experts; a layer that streams beside them does so as a whole.
+TEST(StreamingExperts, OfTheCpusLayersStay) {
+  const Words memory = {"--device-mem", kib(need_of(story(tiny_moe())) * 6 / 10)};
+  const Words arguments =
+      story(tiny_moe()) + memory + Words{"--device", "sim:0", "--n-cpu-moe", "1"};
+  const Finished run = run_strata(arguments);
+  EXPECT_EQ(run.status, 0) << run.err;
+  EXPECT_EQ(run.out, run_strata(story(tiny_moe())).out);
+  EXPECT_THAT(run.err, AllOf(HasSubstr("stream  "), Not(HasSubstr("come when"))));
+}
+
 TEST(Streaming, PlanSaysWhatIsWhereAndWhatBinds) {
   const std::uint64_t whole = need_of(story(tiny()));
   const Words arguments = {"plan",     tiny(),  "-c",           "128",

@@ -8,6 +8,7 @@
 
 #include "backends/sim/sim_device.h"
 #include "runtime/core/error.h"
+#include "runtime/engine/residency_request.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/shared_data.h"
 
@@ -62,6 +63,14 @@ void expect_resident_bits(const std::filesystem::path& path, const std::string& 
     EXPECT_EQ(greedy(runner, kPrompt, 20), tokens) << path << ' ' << name << ' ' << slots;
     EXPECT_GT(runner.stream_stats().expert_misses, 0u);
   }
+}
+
+// What a plan takes of the device.
+MemoryPlan planned_memory(const Model& model, const ResidencyRequest& request,
+                          const ResidencyPlan& plan, Device& device, Device& cpu,
+                          const RunnerOptions& options) {
+  const PlannedResidency planned = apply_residency(request, plan, device, &cpu, options);
+  return Runner::plan_memory(model, planned.placement, planned.options).back();
 }
 
 class ExpertStreaming : public testing::TestWithParam<const char*> {};
@@ -125,6 +134,98 @@ TEST(ExpertStreamingFiles, FillsABudgetToTheByte) {
   Runner runner(model, enough, with_slots(9));
   (void)greedy(runner, kPrompt, 4);
   EXPECT_EQ(enough.memory().ours, need);
+}
+
+// For any budget: what is planned is what is taken, and one slot more would not fit.
+TEST(ExpertStreamingPlans, FillTheirBudgets) {
+  const auto model = Model::load(ModelFile::open(own_moe()));
+  const auto cpu = open_device("cpu", {1});
+  Runner resident(model, *cpu, with_slots(0));
+  const std::vector<float> logits = all_logits(resident, kPrompt);
+  const std::uint64_t whole = resident.memory().total();
+  ResidencyWish wish;
+  wish.options = with_slots(0);
+  wish.context_asked = wish.max_tokens_asked = true;
+  std::int64_t most_beside_streams = 0;
+  bool stayed = false;
+  for (std::uint64_t budget = whole * 9 / 10; budget > whole / 5; budget -= whole / 13) {
+    SCOPED_TRACE(budget);
+    wish.budgets = {budget, std::uint64_t{1} << 30, std::uint64_t{1} << 30};
+    sim::SimDevice probe(open_device("cpu", {1}), {});
+    ResidencyRequest request = make_residency_request(*model, probe, cpu.get(), wish);
+    const ResidencyPlan plan = plan_residency(request);
+    ASSERT_GT(plan.expert_slots, 0);
+    const bool stays = plan.block.target_bytes == 0;
+    stayed = stayed || stays;
+    if (!stays) most_beside_streams = std::max(most_beside_streams, plan.expert_slots);
+    EXPECT_LE(plan.need.total(), budget);
+    const std::uint64_t more = request.experts.bytes(plan.expert_slots + 1);
+    EXPECT_TRUE(plan.expert_slots == request.experts.all ||
+                plan.need.total() - plan.need.experts + more > budget);
+    const std::uint64_t need =
+        planned_memory(*model, request, plan, probe, *cpu, wish.options).allocated();
+    EXPECT_LE(need, plan.need.total());
+    sim::SimDevice exact(open_device("cpu", {1}), {need, 1});
+    const PlannedResidency on_exact =
+        apply_residency(request, plan, exact, cpu.get(), wish.options);
+    Runner runner(model, on_exact.placement, on_exact.options);
+    EXPECT_EQ(all_logits(runner, kPrompt), logits);
+    EXPECT_EQ(exact.memory().ours, need);
+  }
+  EXPECT_TRUE(stayed) << "all but experts";
+  EXPECT_GE(most_beside_streams, model->config().layers * model->config().experts_used)
+      << "where other weights stream, a token's experts have room";
+}
+
+// Where memory is the host's, what is on its way to a slot counts too.
+TEST(ExpertStreamingPlans, FillTheCpusBudgets) {
+  const auto model = Model::load(ModelFile::open(own_moe()));
+  const auto cpu = open_device("cpu", {1});
+  Runner resident(model, *cpu, with_slots(0));
+  const std::vector<float> logits = all_logits(resident, kPrompt);
+  const std::uint64_t whole = resident.memory().total();
+  ResidencyWish wish;
+  wish.options = with_slots(0);
+  wish.context_asked = wish.max_tokens_asked = true;
+  for (const std::uint64_t percent : {90, 70, 60}) {
+    const std::uint64_t budget = whole * percent / 100;
+    SCOPED_TRACE(budget);
+    wish.budgets = {budget, budget, budget};
+    const ResidencyRequest request = make_residency_request(*model, *cpu, cpu.get(), wish);
+    const ResidencyPlan plan = plan_residency(request);
+    EXPECT_LE(planned_memory(*model, request, plan, *cpu, *cpu, wish.options).total(), budget);
+    const PlannedResidency planned = apply_residency(request, plan, *cpu, cpu.get(), wish.options);
+    ASSERT_GT(planned.options.expert_slots, 0);
+    Runner runner(model, planned.placement, planned.options);
+    EXPECT_EQ(all_logits(runner, kPrompt), logits);
+  }
+}
+
+TEST(ExpertStreamingPlans, KnowTheirLimits) {
+  const auto model = Model::load(ModelFile::open(own_moe()));
+  const auto cpu = open_device("cpu", {1});
+  sim::SimDevice device(open_device("cpu", {1}), {});
+  constexpr std::uint64_t kMuch = std::uint64_t{1} << 30;
+  ResidencyWish wish;
+  wish.options = with_slots(0);
+  wish.options.context = 8192;
+  wish.budgets = {kMuch, kMuch, kMuch};
+  const ResidencyPlan plan =
+      plan_residency(make_residency_request(*model, device, cpu.get(), wish));
+  EXPECT_EQ(plan.shape.context, 4096) << "nobody asked for more, and experts want the room";
+  ASSERT_FALSE(plan.notes.empty());
+  EXPECT_NE(plan.notes.front().find("the context shrinks to 4096"), std::string::npos);
+  wish.context_asked = true;
+  EXPECT_EQ(plan_residency(make_residency_request(*model, device, cpu.get(), wish)).shape.context,
+            8192);
+  wish.budgets.pinned = 4096;
+  try {
+    (void)plan_residency(make_residency_request(*model, device, cpu.get(), wish));
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::does_not_fit);
+    EXPECT_NE(std::string(error.what()).find("pinned"), std::string::npos) << error.what();
+  }
 }
 
 // A file that is cut off while it is used is an error of the request.
