@@ -40,7 +40,10 @@ struct PlannedModel {
   std::vector<Device*> devices() const { return devices_of(placed.placement); }
   /// Bytes that the i-th of them is short of; 0: it fits.
   std::uint64_t missing(std::size_t i) const {
-    return missing_on(*devices()[i], placed.memory[i], limits);
+    MemoryPlan need = placed.memory[i];
+    // What streams leaves only embeddings in the mapping, of which a few pages are in use.
+    if (residency) need.weights_mapped = 0;
+    return missing_on(*devices()[i], need, limits);
   }
 };
 

@@ -80,6 +80,10 @@ TEST(Streaming, TheCpuStreamsWhatItMayNotHold) {
     EXPECT_EQ(run.status, 0) << run.err;
     EXPECT_EQ(run.out, run_strata(story(tiny())).out);
     EXPECT_THAT(run.err, HasSubstr("stream  ")) << option;
+    const Finished plan =
+        run_strata({"plan", tiny(), "--json", "-c", "128", option, kib(need * 3 / 4)});
+    EXPECT_EQ(json::parse(plan.out).at("devices")[0].at("short_bytes"), 0);
+    EXPECT_THAT(plan.err, Not(HasSubstr("does not fit")));
   }
 }
 
