@@ -246,9 +246,9 @@ TEST(Streaming, TheFlagsOfAPlanAskForIt) {
   std::istringstream words(first.at("manual_flags").get<std::string>());
   for (std::string word; words >> word;) flags.push_back(word);
   const json again = plan(flags);
-  // Whether what streams waits in memory or in the file depends on what was measured just now.
-  for (const char* tier : {"device", "cpu"})
-    EXPECT_EQ(again.at("tiers").at(tier), first.at("tiers").at(tier)) << tier;
+  // How much streams, and from where, depends on what was measured just now as well.
+  EXPECT_FALSE(again.at("stream").is_null());
+  EXPECT_EQ(again.at("tiers").at("cpu"), first.at("tiers").at("cpu"));
   EXPECT_EQ(again.at("model").at("context"), first.at("model").at("context"));
 }
 
