@@ -1,6 +1,5 @@
 #include "runtime/engine/stage_weights.h"
 
-#include <functional>
 #include <utility>
 
 #include "runtime/core/error.h"
@@ -25,16 +24,7 @@ ResidentWeights::Cut cut_of(const Plan& plan, std::size_t slot) {
 
 // Where the file has bytes of its mapping.
 FileRange range_of(const ModelFile& file, std::span<const std::byte> bytes) {
-  FileRange range{0, 0, bytes.size()};
-  for (const MappedFile& shard : file.shards()) {
-    const std::span<const std::byte> all = shard.bytes();
-    const std::less_equal<const std::byte*> not_after;
-    if (not_after(all.data(), bytes.data()) && not_after(bytes.data(), all.data() + all.size())) {
-      range.offset = static_cast<std::uint64_t>(bytes.data() - all.data());
-      return range;
-    }
-    ++range.shard;
-  }
+  if (const auto place = file.place_of(bytes)) return {place->shard, place->offset, bytes.size()};
   throw Error(ErrorCode::bad_model, file.path().string(), "has no experts where they should be");
 }
 

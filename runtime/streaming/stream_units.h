@@ -23,6 +23,7 @@ struct StreamedPart {
   TensorDesc to;    ///< the same in the kernels' layout
   FileRange range;
   std::uint32_t matrix = 0;    ///< of the op, in its order
+  std::uint32_t packer = 0;    ///< which of the source's, if it is packed
   std::int64_t first_row = 0;  ///< of the matrix
   std::size_t raw_at = 0;      ///< bytes from the start of a device slot
   std::size_t packed_at = 0;   ///< bytes from the start of the packed buffer, if it is packed

@@ -69,11 +69,13 @@ void StreamedWeights::load(std::unique_ptr<BlockReader> reader, SlotObserver* ob
       std::make_unique<UnitFeed>(device_, units_, pinned_, settings_, std::move(reader), observer);
 }
 
-void StreamedWeights::prepare_packs(const SweepUnit& unit) {
-  for (const StreamedPart& part : unit.parts) {
-    const bool known = std::any_of(packers_.begin(), packers_.end(),
-                                   [&](const Packer& p) { return p.from == part.from; });
-    if (part.packed() && !known)
+void StreamedWeights::prepare_packs(SweepUnit& unit) {
+  for (StreamedPart& part : unit.parts) {
+    if (!part.packed()) continue;
+    const auto known = std::find_if(packers_.begin(), packers_.end(),
+                                    [&](const Packer& p) { return p.from == part.from; });
+    part.packer = static_cast<std::uint32_t>(known - packers_.begin());
+    if (known == packers_.end())
       packers_.push_back({part.from, prepare_op(device_, pack_op(part))});
   }
 }
@@ -82,12 +84,6 @@ std::size_t StreamedWeights::workspace_bytes() const {
   std::size_t most = 0;
   for (const Packer& packer : packers_) most = std::max(most, packer.op.workspace_bytes);
   return most;
-}
-
-const PreparedOp& StreamedWeights::packer(const StreamedPart& part) const {
-  return std::find_if(packers_.begin(), packers_.end(),
-                      [&](const Packer& p) { return p.from == part.from; })
-      ->op;
 }
 
 Lease StreamedWeights::acquire(BlockId id, Stream& compute) {
@@ -115,7 +111,7 @@ void StreamedWeights::pack(const Held& held, Stream& compute) {
   const std::vector<StreamedPart>& parts = units_[held.fed.unit].parts;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     if (!parts[i].packed()) continue;
-    const PreparedOp& op = packer(parts[i]);
+    const PreparedOp& op = packers_[parts[i].packer].op;
     const TensorView in = dense_view(held.fed.raw[i], parts[i].from);
     const TensorView out = dense_view(packed_.data() + parts[i].packed_at, parts[i].to);
     op.run(compute, op, {{&in, 1}, {}, {&out, 1}}, {workspace_.data(), op.workspace_bytes});

@@ -69,8 +69,7 @@ class StreamedWeights final : public WeightSource {
                                               std::size_t matrices);
   std::size_t packed_bytes() const;
   std::size_t workspace_bytes() const;
-  void prepare_packs(const SweepUnit& unit);
-  const PreparedOp& packer(const StreamedPart& part) const;
+  void prepare_packs(SweepUnit& unit);
   Held& hold(std::uint32_t unit, Stream& compute);
   void pack(const Held& held, Stream& compute);
 
