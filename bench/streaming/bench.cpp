@@ -41,15 +41,17 @@ sim::VirtualClock* clock_of(Device& device) {
 class Setup {
  public:
   Setup(const Options& options, std::shared_ptr<const Model> model, Device& cpu,
-        std::uint64_t budget, const LinkSpeeds& links, ReadMethod method)
+        std::uint64_t budget, const MeasuredLinks& links, bool mapping = false)
       : options_(options), model_(std::move(model)), device_(open_budgeted(options, budget)) {
     row_.budget = budget;
+    row_.mapping = mapping;
     RunnerOptions runner;
     runner.context = options.prompt + options.rounds * options.tokens + 1;
     runner.programs.max_tokens = static_cast<std::int32_t>(options.prompt);
-    runner.stream.method = method;
+    runner.programs.pack_weights = !mapping;
+    runner.stream.method = links.method;
     Placement placement = place_whole(*model_, *device_);
-    if (budget > 0) stream(runner, placement, cpu, links);
+    if (budget > 0) stream(runner, placement, cpu, links.speeds);
     row_.memory = Runner::plan_memory(*model_, placement, runner).back();
     runner_ = std::make_unique<Runner>(model_, placement, runner);
     sequence_ = runner_->pool().open();
@@ -146,8 +148,16 @@ class Setup {
 // What a simulated device was told; in its time reading and the CPU take none.
 MeasuredLinks links_now(const Options& options, const Model& model, Device& device, Device& cpu) {
   constexpr double kAtOnce = 1e15;
-  if (options.upload <= 0) return measure_links(model, device, cpu, {});
   MeasuredLinks links;
+  if (options.upload <= 0) {
+    links = measure_links(model, device, cpu, {});
+    for (const ProbedMethod& tried : links.tried)
+      if (tried.method == options.method) {
+        links.method = tried.method;
+        links.speeds.disk = tried.bytes_per_second;
+      }
+    return links;
+  }
   links.speeds = {kAtOnce, kAtOnce, options.upload, 10 * options.upload, kAtOnce, kAtOnce, kAtOnce};
   return links;
 }
@@ -185,11 +195,11 @@ Result measure(const Options& options) {
   result.virtual_time = options.upload > 0;
   const MeasuredLinks first = links_now(options, *model, *free, *cpu);
   std::vector<std::unique_ptr<Setup>> setups;
-  const auto add = [&](std::uint64_t budget) {
-    setups.push_back(
-        std::make_unique<Setup>(options, model, *cpu, budget, first.speeds, first.method));
+  const auto add = [&](std::uint64_t budget, bool mapping = false) {
+    setups.push_back(std::make_unique<Setup>(options, model, *cpu, budget, first, mapping));
   };
   if (options.resident) add(0);
+  if (options.mapping) add(0, true);
   for (const std::uint64_t budget : budgets_of(options, *model, *free)) add(budget);
   // In turns, so that what others do to the machine meanwhile touches all alike.
   std::vector<LinkSpeeds> links = {first.speeds};

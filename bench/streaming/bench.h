@@ -12,7 +12,8 @@ namespace strata::bench {
 
 /// A model with a budget, measured.
 struct Row {
-  std::uint64_t budget = 0;  ///< of device memory; 0: the model in memory
+  std::uint64_t budget = 0;  ///< of device memory; 0: the whole model
+  bool mapping = false;      ///< computed in the mapping's pages; else `budget` 0 is in memory
   std::optional<ResidencyPlan> plan;
   MemoryPlan memory;                ///< of the device
   double token_seconds = 0;         ///< the median of the rounds

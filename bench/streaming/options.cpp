@@ -21,7 +21,9 @@ const char kHelp[] =
     "  --prompt N          tokens before (16)\n"
     "  --tokens N          decoded in each round (8)\n"
     "  --rounds N          (5)\n"
+    "  --read METHOD       mapped, buffered or direct (the one that is fastest now)\n"
     "  --no-resident       leave out the model in memory: it may not fit\n"
+    "  --mapping           also without a plan: computed from the mapping of the file\n"
     "  -t, --threads N     (all usable CPUs)\n"
     "  --json              one JSON object instead of a table\n";
 
@@ -55,6 +57,12 @@ std::vector<std::uint64_t> sizes(std::string_view option, std::string_view list)
   }
 }
 
+ReadMethod method(std::string_view option, std::string_view text) {
+  for (const ReadMethod known : {ReadMethod::mapped, ReadMethod::buffered, ReadMethod::direct})
+    if (method_name(known) == text) return known;
+  throw usage_error(option, fmt::format("\"{}\" is not mapped, buffered or direct", text));
+}
+
 // An option with a value; false: there is none of that name.
 bool set(Options& options, std::string_view name, std::string_view value) {
   if (name == "-m" || name == "--model")
@@ -65,6 +73,8 @@ bool set(Options& options, std::string_view name, std::string_view value) {
     options.budgets = sizes(name, value);
   else if (name == "--upload")
     options.upload = static_cast<double>(size(name, value));
+  else if (name == "--read")
+    options.method = method(name, value);
   else if (name == "--prompt")
     options.prompt = number(name, value);
   else if (name == "--tokens")
@@ -92,6 +102,8 @@ Options parse_options(int argc, const char* const* argv) {
       options.json = true;
     } else if (name == "--no-resident") {
       options.resident = false;
+    } else if (name == "--mapping") {
+      options.mapping = true;
     } else if (!set(options, name, i + 1 < argc ? argv[i + 1] : "")) {
       throw usage_error(name, "is no option of bench_streaming");
     } else {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "runtime/streaming/block_reader.h"
 
 namespace strata::bench {
 
@@ -17,6 +20,9 @@ struct Options {
   double upload = 0;  ///< > 0: of a simulated device with a virtual clock, bytes/s
   int threads = 0;
   bool resident = true;  ///< also without streaming
+  bool mapping = false;  ///< also computed from the mapping, with nothing kept: mmap alone
+  /// How the file is read, if not as it is read fastest.
+  std::optional<ReadMethod> method;
   bool json = false;
   bool help = false;
 };

@@ -44,7 +44,9 @@ std::string line(const Row& row, double resident_seconds) {
   const std::string slower =
       resident_seconds > 0 ? fmt::format("{:.2f}", row.token_seconds / resident_seconds) : "-";
   return fmt::format("| {} | {} | {} | {:.1f} | {} | {} | {} | {} | {} | {} | {} |\n",
-                     row.budget > 0 ? bytes_text(row.budget) : "in memory",
+                     row.mapping      ? "the mapping"
+                     : row.budget > 0 ? bytes_text(row.budget)
+                                      : "in memory",
                      bytes_text(row.memory.allocated()), bytes_text(moved(row)),
                      row.token_seconds * 1e3,
                      row.predicted ? fmt::format("{:.1f}", *row.predicted * 1e3) : "-",
@@ -55,6 +57,7 @@ std::string line(const Row& row, double resident_seconds) {
 
 Json row_json(const Row& row) {
   return {{"budget", row.budget},
+          {"mapping", row.mapping},
           {"device_bytes", row.memory.allocated()},
           {"streamed_bytes", moved(row)},
           {"token_seconds", row.token_seconds},
@@ -85,7 +88,7 @@ std::string markdown(const Result& result) {
       "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n";
   double resident = 0;
   for (const Row& row : result.rows)
-    if (row.budget == 0) resident = row.token_seconds;
+    if (row.budget == 0 && !row.mapping) resident = row.token_seconds;
   for (const Row& row : result.rows) text += line(row, resident);
   return text;
 }

@@ -1,6 +1,7 @@
 #include "runtime/engine/measure_links.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "backends/registry.h"
@@ -82,9 +83,10 @@ double upload_speed(Device& device) {
 
 MeasuredLinks measure_links(const Model& model, Device& device, Device& cpu,
                             const ProgramOptions& options) {
-  const ProbedReader reader = probe_disk(model, cpu.memory().free);
+  ProbedReader reader = probe_disk(model, cpu.memory().free);
   MeasuredLinks links;
   links.method = reader.method;
+  links.tried = std::move(reader.tried);
   LinkSpeeds& speeds = links.speeds;
   speeds.disk = reader.bytes_per_second;
   speeds.host_copy = probe_host_copy();

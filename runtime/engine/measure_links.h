@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "runtime/core/device.h"
 #include "runtime/engine/programs.h"
 #include "runtime/models/model.h"
@@ -12,6 +14,7 @@ namespace strata {
 struct MeasuredLinks {
   LinkSpeeds speeds;
   ReadMethod method = ReadMethod::buffered;
+  std::vector<ProbedMethod> tried;  ///< every method, for `speeds.disk` of another than the fastest
 };
 
 /// Measures, now, what weights of this model would pass on their way to `device`: the disk, copies

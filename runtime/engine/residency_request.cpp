@@ -36,7 +36,10 @@ class WeightReader {
   // `experts_apart`: they come one by one, and are left out.
   WeightReader(const Model& model, Device& device, const ProgramOptions& options,
                bool experts_apart)
-      : model_(model), programs_(plan(model, device, options)), experts_apart_(experts_apart) {}
+      : model_(model),
+        programs_(plan(model, device, options)),
+        experts_apart_(experts_apart),
+        unified_(device.info().unified) {}
 
   const Plan& program(std::int32_t layer) const {
     const std::vector<LayerKind>& kinds = model_.kinds();
@@ -88,7 +91,9 @@ class WeightReader {
                   "has experts that are tensors of their own (Hugging Face files), which cannot be "
                   "streamed",
                   "give the layers that do not fit to the CPU (-ngl auto), or use a GGUF file");
-    op.matrices.push_back({origin.desc, slot.desc.layout, range_of(origin)});
+    // What streams to a device of unified memory is computed as it was read (Stage).
+    const Layout streamed = unified_ ? Layout::rows : slot.desc.layout;
+    op.matrices.push_back({origin.desc, streamed, range_of(origin)});
     op.file_bytes += origin.bytes();
     op.packed_bytes += resident_bytes(slot.desc);
   }
@@ -108,6 +113,7 @@ class WeightReader {
   const Model& model_;
   Programs programs_;
   bool experts_apart_;
+  bool unified_;
 };
 
 PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart part) {

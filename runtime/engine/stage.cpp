@@ -77,10 +77,32 @@ Stage::Stage(const Model& model, Device& device, std::vector<StagePart> parts,
       tail_(any_of(parts_, &StagePart::tail)),
       logit_rows_(tail_ ? logit_rows_of(model, options) : 0),
       stream_(device.open_stream(StreamRole::compute)),
-      programs_(plan_programs(model, device, options.programs, {layers_of(parts_), head_, tail_})),
+      programs_(plan_programs(model, device, options.programs, program_part(false))),
+      file_programs_(plan_programs(model, device, options.programs, program_part(true))),
       weights_(model, device, weight_options(options)) {
-  for (const ProgramBucket& bucket : programs_.buckets) bind_bucket(bucket);
+  for (std::size_t i = 0; i < programs_.buckets.size(); ++i) bind_bucket(i);
   measure();
+}
+
+// What streams to a device that shares the host's memory is used once where it was read to: packing
+// it first would cost more than its matmul does on the way. The bits are the same.
+bool Stage::in_file_layout(Tier tier) const {
+  return tier != Tier::device && device_.info().unified;
+}
+
+ProgramPart Stage::program_part(bool file_layout) const {
+  ProgramPart wanted{{}, head_ && !file_layout, false, file_layout};
+  for (const StagePart& part : parts_) {
+    const std::int32_t end = part.placed.first_layer + part.placed.layers;
+    for (std::int32_t layer = part.placed.first_layer; layer < end; ++layer)
+      if (in_file_layout(part.placed.tier_of(layer)) == file_layout) wanted.layers.push_back(layer);
+    if (part.tail) wanted.tail = in_file_layout(part.placed.tier_of(end)) == file_layout;
+  }
+  return wanted;
+}
+
+std::size_t Stage::arena_bytes() const {
+  return std::max<std::size_t>({programs_.arena_bytes, file_programs_.arena_bytes, 1});
 }
 
 Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier) {
@@ -88,20 +110,24 @@ Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier) {
 }
 
 // In the order of a step, which is that of streaming.
-void Stage::bind_bucket(const ProgramBucket& bucket) {
+void Stage::bind_bucket(std::size_t index) {
+  const ProgramBucket& usual = programs_.buckets[index];
+  const auto bucket_of = [&](Tier tier) -> const ProgramBucket& {
+    return in_file_layout(tier) ? file_programs_.buckets[index] : usual;
+  };
   Bucket& bound = buckets_.emplace_back();
-  bound.tokens = bucket.tokens;
-  if (head_) bound.head = bind(bucket.head, -1, Tier::device);
+  bound.tokens = usual.tokens;
+  if (head_) bound.head = bind(usual.head, -1, Tier::device);
   for (const StagePart& part : parts_) {
     BoundPart& layers = bound.parts.emplace_back();
     for (std::int32_t i = 0; i < part.placed.layers; ++i) {
       const std::int32_t layer = part.placed.first_layer + i;
-      layers.layers.push_back(
-          bind(bucket.layers[kind_of(model_, layer)], layer, part.placed.tier_of(layer)));
+      const Tier tier = part.placed.tier_of(layer);
+      layers.layers.push_back(bind(bucket_of(tier).layers[kind_of(model_, layer)], layer, tier));
     }
-    if (part.tail)
-      bound.tail =
-          bind(bucket.tail, -1, part.placed.tier_of(part.placed.first_layer + part.placed.layers));
+    if (!part.tail) continue;
+    const Tier last = part.placed.tier_of(part.placed.first_layer + part.placed.layers);
+    bound.tail = bind(bucket_of(last).tail, -1, last);
   }
 }
 
@@ -117,8 +143,7 @@ void Stage::measure() {
       weights_.mapped_bytes();
   memory_.kv = KvCache::bytes(model_.config(), options_.programs.kv, options_.kv_extent(),
                               static_cast<std::int64_t>(layers_of(parts_).size()));
-  memory_.compute = std::max<std::size_t>(programs_.arena_bytes, 1) +
-                    2 * hidden_bytes(model_, options_) + logit_bytes() +
+  memory_.compute = arena_bytes() + 2 * hidden_bytes(model_, options_) + logit_bytes() +
                     step_state_bytes(step_capacity(options_));
   if (!weights_.streams()) return;
   const FeedMemory feed = weights_.stream_memory();
@@ -151,7 +176,7 @@ void Stage::load_experts() {
 void Stage::load(const LoadProgress& progress) {
   kv_ = std::make_unique<KvCache>(device_, model_.config(), options_.programs.kv,
                                   options_.kv_extent(), layers_of(parts_));
-  arena_ = device_.allocate(std::max<std::size_t>(programs_.arena_bytes, 1), MemoryKind::device);
+  arena_ = device_.allocate(arena_bytes(), MemoryKind::device);
   const BufferSpan arena{arena_.data(), arena_.bytes(), arena_.kind()};
   executor_ = std::make_unique<Executor>(*stream_, weights_, arena);
   for (Buffer& buffer : hidden_)

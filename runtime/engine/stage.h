@@ -114,8 +114,11 @@ class Stage {
     BoundPlan tail;
   };
 
+  bool in_file_layout(Tier tier) const;
+  ProgramPart program_part(bool file_layout) const;
   BoundPlan bind(const Plan& plan, std::int32_t layer, Tier tier);
-  void bind_bucket(const ProgramBucket& bucket);
+  void bind_bucket(std::size_t index);
+  std::size_t arena_bytes() const;
   void measure();
   Bucket& bucket_for(std::int32_t tokens);
   bool records(const Bucket& bucket) const;
@@ -139,6 +142,7 @@ class Stage {
   std::int32_t logit_rows_ = 0;
   std::unique_ptr<Stream> stream_;
   Programs programs_;
+  Programs file_programs_;  ///< of the layers that are computed in the file's layout
   StageWeights weights_;
   std::vector<Bucket> buckets_;
   MemoryPlan memory_;

@@ -86,8 +86,8 @@ TEST(Pack, BlocksNeedNoAlignment) {
       std::vector<std::byte> want(bytes.size()), got(bytes.size() + 1);
       const cpu::Kernels& kernels = cpu::select_kernels(isa.c_str());
       const auto stride = static_cast<std::int64_t>(row_bytes(dtype, k));
-      kernels.pack_panel(dtype, bytes.data(), stride, 16, k, want.data());
-      kernels.pack_panel(dtype, shifted.data() + 1, stride, 16, k, got.data() + 1);
+      kernels.pack_panel(dtype, bytes.data(), stride, 16, k, want.data(), bytes.data());
+      kernels.pack_panel(dtype, shifted.data() + 1, stride, 16, k, got.data() + 1, shifted.data());
       EXPECT_EQ(std::memcmp(got.data() + 1, want.data(), want.size()), 0)
           << isa << " " << dtype_info(dtype).name;
     }

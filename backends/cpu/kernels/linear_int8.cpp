@@ -53,16 +53,29 @@ static const PanelKernels& panel_kernels(DType dtype) {
   }
 }
 
-// The panel of rows [row, row + 16) of w from a column on; columns that lie in rows are packed.
-static const std::byte* panel_at(const Job& job, const std::byte* w, std::int64_t row,
-                                 Blocks blocks, std::byte* packed) {
+// Where a panel begins, and which of its columns.
+struct Place {
+  std::int64_t row;
+  std::int64_t block;  // of 32 columns
+};
+
+// Where the file's rows have it.
+static const std::byte* in_rows(const Job& job, const std::byte* w, Place place) {
+  const std::int64_t unit = place.block * kBlock / job.kernels.unit_columns;
+  return w + place.row * job.task.w_stride + unit * job.kernels.unit_bytes / kRows;
+}
+
+// `count` blocks of the panel at `place`; those that lie in rows are packed, while the rows of what
+// comes next are on their way.
+static const std::byte* panel_at(const Job& job, const std::byte* w, Place place,
+                                 std::int64_t count, Place next) {
   const LinearTask& task = job.task;
-  const std::int64_t units = blocks.first * kBlock / job.kernels.unit_columns;
-  const std::byte* from = w + row * task.w_stride;
-  if (task.w_panels) return from + units * job.kernels.unit_bytes;
-  pack_panel(task.w_dtype, from + units * job.kernels.unit_bytes / kRows, task.w_stride,
-             smaller(task.n - row, kRows), blocks.count * kBlock, packed);
-  return packed;
+  if (task.w_panels)
+    return w + place.row * task.w_stride +
+           place.block * kBlock / job.kernels.unit_columns * job.kernels.unit_bytes;
+  pack_panel(task.w_dtype, in_rows(job, w, place), task.w_stride,
+             smaller(task.n - place.row, kRows), count * kBlock, job.packed, in_rows(job, w, next));
+  return job.packed;
 }
 
 // sums[tokens][16] of one panel.
@@ -73,7 +86,8 @@ static void multiply_panel(const Job& job, const std::byte* w, std::int64_t row,
   for (int t = 0; t < tokens; ++t) store16(sums + t * kRows, set16(0.0F));
   for (std::int64_t first = 0; first < all; first += piece) {
     const Blocks blocks = {job.task.k, first, smaller(piece, all - first)};
-    const std::byte* units = panel_at(job, w, row, blocks, job.packed);
+    const Place next = first + piece < all ? Place{row, first + piece} : Place{row + kRows, 0};
+    const std::byte* units = panel_at(job, w, {row, first}, blocks.count, next);
     if (tokens == 1)
       job.kernels.one(units, blocks, x[0], sums);
     else
@@ -108,7 +122,10 @@ static void multiply_tiles(const Job& job, const std::byte* w, std::int64_t row,
     const Blocks blocks = {job.task.k, first, smaller(piece, all - first)};
     for (int p = 0; p < kTilePanels; ++p) {
       const std::int64_t from = row + p * kRows < end ? row + p * kRows : row;
-      job.kernels.expand(panel_at(job, w, from, blocks, job.packed), blocks.count, p, job.wide);
+      const Place next =
+          p + 1 < kTilePanels ? Place{from + kRows, first} : Place{row, first + piece};
+      job.kernels.expand(panel_at(job, w, {from, first}, blocks.count, next), blocks.count, p,
+                         job.wide);
     }
     for (int i = 0, t = 0; i < tiles; ++i) {
       const int count = i < large ? kTileTokens : kTileTokens - 1;

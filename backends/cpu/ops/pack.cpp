@@ -22,7 +22,8 @@ void run(Stream& stream, const PreparedOp&, const Operands& operands, Workspace)
       for (std::int64_t row = share.begin; row < share.end; row += kPanelRows)
         cpu.kernels().pack_panel(
             w.dtype, w.row(m * n + row), w.row_stride, std::min(kPanelRows, n - row), w.columns(),
-            out + static_cast<std::size_t>(m * panels + row / kPanelRows) * panel_bytes);
+            out + static_cast<std::size_t>(m * panels + row / kPanelRows) * panel_bytes,
+            w.row(m * n + row + kPanelRows));
   });
 }
 
