@@ -152,6 +152,13 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
   throw Error(ErrorCode::device_missing, to_string(id), why_missing(id), there_are(options));
 }
 
+Telemetry device_telemetry([[maybe_unused]] const DeviceId& id) {
+#if STRATA_WITH_CUDA
+  if (id.backend == BackendKind::cuda) return Nvml().telemetry(cuda::pci_bus_id(id.index));
+#endif
+  return {};
+}
+
 Ceilings measure_ceilings(Device& device) {
   switch (device.info().id.backend) {
     case BackendKind::cpu:

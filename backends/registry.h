@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "backends/libraries.h"
+#include "backends/nvml.h"
 #include "runtime/core/backend_status.h"
 #include "runtime/core/device.h"
 
@@ -43,6 +45,10 @@ std::vector<std::string> refused_devices();
 /// Opens "cpu", "cuda:0", ... Throws Error{device_missing} naming the ones that are there, or
 /// Error{usage} for a name that is none.
 std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& options);
+
+/// Clocks, power, PCIe and the like of a CUDA device now, through NVML; all is empty for other
+/// devices and without NVML, of which library_statuses() says why. Opens no device.
+Telemetry device_telemetry(const DeviceId& id);
 
 /// What the device could at best do now, with all of its threads: takes under half a second and,
 /// for that time, memory that its caches do not hold. Nothing else may use the device meanwhile.

@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 struct Finding {
   BackendBuild build;
   BackendStatus status;
+  std::vector<LibraryStatus> libraries;
   std::vector<Json> devices;
 };
 
@@ -45,7 +46,8 @@ std::vector<Finding> examine(const DeviceOptions& options, const std::vector<Dev
   const std::vector<BackendStatus> statuses = backend_statuses();
   std::vector<Finding> findings;
   for (std::size_t i = 0; i < builds.size(); ++i) {
-    Finding finding{builds[i], statuses[i], {}};
+    Finding finding{builds[i], statuses[i], {}, {}};
+    if (builds[i].built) finding.libraries = library_statuses(builds[i].backend);
     for (const DeviceInfo& info : present)
       if (info.id.backend == builds[i].backend)
         finding.devices.push_back(try_device(info, options));
@@ -54,7 +56,22 @@ std::vector<Finding> examine(const DeviceOptions& options, const std::vector<Dev
   return findings;
 }
 
+Json as_json(const LibraryStatus& library) {
+  return {{"name", library.name},      {"found", library.found},     {"version", library.version},
+          {"reason", library.why_not}, {"purpose", library.purpose}, {"hint", library.hint}};
+}
+
+std::string as_text(const LibraryStatus& library) {
+  if (library.found)
+    return fmt::format("         {} {}: {}\n", library.name,
+                       library.version.empty() ? "found" : library.version, library.purpose);
+  return fmt::format("         {} not found: {}\n           {}\n           try: {}\n", library.name,
+                     library.why_not, library.purpose, library.hint);
+}
+
 Json as_json(const Finding& finding) {
+  Json libraries = Json::array();
+  for (const LibraryStatus& library : finding.libraries) libraries.push_back(as_json(library));
   return {{"backend", backend_name(finding.build.backend)},
           {"built", finding.build.built},
           {"toolkit", finding.build.toolkit},
@@ -62,6 +79,7 @@ Json as_json(const Finding& finding) {
           {"reason", finding.status.reason},
           {"hint", finding.status.hint},
           {"versions", finding.status.versions},
+          {"libraries", libraries},
           {"devices", finding.devices}};
 }
 
@@ -87,6 +105,7 @@ std::string as_text(const Finding& finding) {
   text += "\n";
   if (!status.hint.empty()) text += fmt::format("         try: {}\n", status.hint);
   if (finding.build.built) text += fmt::format("         built with {}\n", finding.build.toolkit);
+  for (const LibraryStatus& library : finding.libraries) text += as_text(library);
   for (const Json& device : finding.devices) text += device_text(device);
   return text;
 }

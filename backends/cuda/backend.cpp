@@ -48,6 +48,13 @@ BackendStatus status() {
 
 std::vector<DeviceInfo> list_devices() { return list_simt_devices(); }
 
+std::string pci_bus_id(int index) {
+  char text[32] = {};
+  if (cudaDeviceGetPCIBusId(text, sizeof(text) - 1, index) == api::kSuccess) return text;
+  api::clear_error();
+  return {};
+}
+
 std::unique_ptr<Device> open_device(int index) { return open_simt_device(index); }
 
 }  // namespace strata::cuda

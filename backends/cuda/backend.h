@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "runtime/core/backend_status.h"
@@ -15,6 +16,9 @@ BackendStatus status();
 
 /// Every device that the driver shows, in its order.
 std::vector<DeviceInfo> list_devices();
+
+/// "0000:65:00.0", by which other libraries know device `index`; "" when it is not there.
+std::string pci_bus_id(int index);
 
 /// Opens device `index`. Throws Error{device_missing} with the reason when it cannot be used.
 std::unique_ptr<Device> open_device(int index);
