@@ -25,6 +25,12 @@ struct Machine {
   std::atomic<std::int64_t> failing_allocation{-1};
   /// The kernel launch of this number fails asynchronously, and all work after it.
   std::atomic<std::int64_t> failing_launch{-1};
+
+  /// The library of matrix products that vendor_gemm.cpp plays.
+  bool has_library = true;
+  double library_seconds = 10;          ///< of a product, where a kernel of ours takes one
+  std::int64_t library_least_rows = 0;  ///< of w: it takes no product with fewer
+  std::atomic<std::uint64_t> library_products{0};
 };
 
 /// A device with `lanes` (32 or 64) lanes that runs threads and blocks in an order made from

@@ -1,5 +1,9 @@
+#include <algorithm>
+#include <vector>
+
 #include "backends/simt/matmul/launches.h"
 #include "backends/simt/matmul/matmul.h"
+#include "backends/simt/matmul/prompt.h"
 
 namespace strata::STRATA_SIMT {
 namespace {
@@ -10,6 +14,12 @@ constexpr std::int64_t kMostRows = std::int64_t{1} << 30;
 
 struct MatmulState {
   int lanes;
+  // By dtype of the weights; own kernels for those that are not among them.
+  struct ByLibrary {
+    DType type;
+    PromptChoice choice;
+  };
+  std::vector<ByLibrary> by_library;
 };
 
 bool is_weight(DType dtype) { return dtype != DType::I8 && dtype != DType::I32; }
@@ -24,6 +34,22 @@ std::string_view kernel_name(const OpDesc& op) {
     return op.in[1].layout == Layout::planes16 ? "int8 gemv" : "int8 gemv of file rows";
   if (op.in[0].layout == Layout::rounded) return "bf16 tiles";
   return !is_quantized(type) && matmul_tokens(op) <= kFewTokens ? "f32 gemv" : "f32 tiles";
+}
+
+// Chooses for the weights of a step of a prompt, and returns the workspace that it takes.
+std::size_t choose_library(SimtDevice& device, const OpDesc& op, MatmulState& state) {
+  std::size_t workspace = 0;
+  if (!is_prompt_matmul(op)) return workspace;
+  const bool gated = op.kind() == OpKind::LinearGated;
+  for (const MatmulWeight& matrix : matmul_weights(op.kind())) {
+    const TensorDesc& w = op.in[static_cast<std::size_t>(matrix.weight)];
+    if (w.shape.rank == 0) continue;
+    const PromptChoice choice = choose_for_prompts(device, w);
+    if (choice.library == nullptr) continue;
+    state.by_library.push_back({w.dtype, choice});
+    workspace = std::max(workspace, prompt_workspace_bytes(w, matmul_tokens(op), gated));
+  }
+  return workspace;
 }
 
 // What experts, of which a step has several per token, take of the grid at most.
@@ -70,7 +96,9 @@ Layout wanted_activation(DType weight, std::int64_t tokens) {
 PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run) {
   auto state = std::make_shared<MatmulState>();
   state->lanes = simt_device(device).limits().lanes;
-  PreparedOp result = prepared(op, run, kernel_name(op), 0, std::move(state));
+  const std::size_t workspace = choose_library(simt_device(device), op, *state);
+  const std::string_view name = workspace > 0 ? "bf16 library" : kernel_name(op);
+  PreparedOp result = prepared(op, run, name, workspace, std::move(state));
   const std::int64_t tokens = matmul_tokens(op);
   result.wanted[0] = wanted_activation(op.in[1].dtype, tokens);
   for (const MatmulWeight& matrix : matmul_weights(op.kind())) {
@@ -133,9 +161,12 @@ void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& ord
   if (shared_input) job.rows *= used;
 }
 
-void run_job(Stream& stream, const PreparedOp& op, MatmulJob job) {
+void run_job(Stream& stream, const PreparedOp& op, MatmulJob job, Workspace workspace) {
   if (job.rows == 0 || job.matrices[0].n == 0) return;
-  const int lanes = static_cast<const MatmulState*>(op.state.get())->lanes;
+  const auto& state = *static_cast<const MatmulState*>(op.state.get());
+  const int lanes = state.lanes;
+  for (const MatmulState::ByLibrary& chosen : state.by_library)
+    if (chosen.type == job.type && run_by_library(stream, chosen.choice, job, workspace)) return;
   switch (op.desc.in[0].layout) {
     case Layout::quantized:
       return launch_gemv_int8(stream, job, lanes);

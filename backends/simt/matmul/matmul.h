@@ -34,6 +34,6 @@ void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& ord
                 std::int32_t used, bool shared_input);
 
 /// Enqueues a job with the kernels that the op was prepared for; nothing when it has no rows.
-void run_job(Stream& stream, const PreparedOp& op, MatmulJob job);
+void run_job(Stream& stream, const PreparedOp& op, MatmulJob job, Workspace workspace);
 
 }  // namespace strata::STRATA_SIMT

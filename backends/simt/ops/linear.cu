@@ -9,10 +9,10 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
   return matmul_supports(op, op.in[1], op.out[0]);
 }
 
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   MatmulJob job = matmul_job(op, operands.in[0]);
   add_matrix(job, operands.in[1], operands.out[0], operands.in[2], operands.in[3]);
-  run_job(stream, op, job);
+  run_job(stream, op, job, workspace);
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) { return prepare_matmul(device, op, run); }

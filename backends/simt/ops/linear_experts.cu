@@ -7,12 +7,12 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
   return matmul_supports(op, op.in[1], op.out[0]);
 }
 
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   const auto& attributes = std::get<LinearExperts>(op.desc.attributes);
   MatmulJob job = matmul_job(op, operands.in[0]);
   add_matrix(job, operands.in[1], operands.out[0]);
   set_routes(job, operands.in[2], operands.in[3], attributes.used, attributes.shared_input);
-  run_job(stream, op, job);
+  run_job(stream, op, job, workspace);
 }
 
 PreparedOp prepare(Device& device, const OpDesc& op) { return prepare_matmul(device, op, run); }

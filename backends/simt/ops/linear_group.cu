@@ -27,7 +27,7 @@ bool alike(const TensorView& a, const TensorView& b) {
 }
 
 // One launch for those of one dtype, which begins with the first of them.
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   const auto weights = matmul_weights(OpKind::LinearGroup);
   const auto w = [&](std::size_t i) -> const TensorView& {
     return operands.in[static_cast<std::size_t>(weights[i].weight)];
@@ -43,7 +43,7 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
       add_matrix(job, w(i), operands.out[static_cast<std::size_t>(weights[i].out)],
                  operands.in[static_cast<std::size_t>(weights[i].bias)]);
     }
-    run_job(stream, op, job);
+    run_job(stream, op, job, workspace);
   }
 }
 
