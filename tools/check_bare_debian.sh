@@ -16,8 +16,9 @@ then tools/demo.sh again, then tools/test.sh there. The ARGUMENTs go to tools/te
 Default for DIR: strata-<suite> in $XDG_CACHE_HOME or ~/.cache, else in /var/tmp.
 
 With --hip, in a system that was made before (else it is skipped, exit status 77): builds the
-program with its HIP backend by the packages there, and looks whether it starts, loads the backend
-and says that there is no AMD GPU.
+program with its HIP backend by the packages there, and looks whether it starts, loads the backend,
+opens RCCL and hipBLAS at run time and says that there is no AMD GPU; links both libraries with a
+small program of its own.
 TXT
 }
 
@@ -110,11 +111,15 @@ in_system() {
 # shellcheck disable=SC2016
 hip_stage='
   . tools/setup.sh
-  mapfile -t packages < <(printf "%s\n" "${STRATA_PACKAGES[@]}"; hip_packages)
+  mapfile -t packages < <(printf "%s\n" "${STRATA_PACKAGES[@]}"; hip_packages
+    printf "%s\n" librccl-dev libhipblas-dev librocblas-dev)
   mapfile -t missing < <(missing_packages "${packages[@]}")
   [ ${#missing[@]} -eq 0 ] || install_packages "${packages[@]}"
   STRATA_CONFIGURE_ARGS=(-DSTRATA_HIP=ON)
   build_preset release strata strata_hip
+  hipcc -std=c++20 -Wall -Wextra -I. -Ibackends/hip -D__HIP_PLATFORM_AMD__ \
+    tests/bare/hip_libraries.cpp -o build/hip_libraries -lhipblas -lrocblas -lrccl -lamdhip64 &&
+    build/hip_libraries && echo "== Linked with hipBLAS, rocBLAS and RCCL"
   build/release/bin/strata doctor'
 if [ "$hip" = yes ]; then
   mkdir -p "$STRATA_LOGS"
@@ -122,6 +127,12 @@ if [ "$hip" = yes ]; then
   found=$(grep '^hip ' "$STRATA_LOGS/hip-$suite.out")
   [[ $found == "hip      not usable: no AMD GPU"* ]] ||
     fail "strata doctor on $suite says \"$found\" of HIP, not that there is no AMD GPU"
+  for library in rocBLAS hipBLAS RCCL; do
+    grep -qE "^ +$library [0-9]+\.[0-9]" "$STRATA_LOGS/hip-$suite.out" ||
+      fail "strata doctor on $suite does not find $library"
+  done
+  grep -q '^== Linked with' "$STRATA_LOGS/hip-$suite.out" ||
+    fail "tests/bare/hip_libraries.cpp does not compile, link or run on $suite"
   exit 0
 fi
 
