@@ -4,7 +4,8 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 pack=$PWD/.gpu
-build=build/gpu
+build=${STRATA_GPU_BUILD:-build/gpu}
+read -ra backends <<<"${STRATA_CHECK_BACKENDS:-cuda hip vulkan}"
 
 usage() {
   cat <<'TXT'
@@ -13,14 +14,17 @@ Usage: bench/gpu/check.sh pack                  where the packages are: makes th
 
   pack      copies what the build needs beyond compilers (headers, static libraries, shaders, the
             Vulkan loader) and the tests' reference data from $STRATA_SHARED or ../shared into .gpu,
-            which git ignores and which travels with the checkout. At most 60 MiB.
+            which git ignores and which travels with the checkout: together at most 64 MiB.
   build     builds the program and its GPU tests for this GPU alone, in build/gpu.
   test      runs the op and model tests on CUDA, on HIP over CUDA and on Vulkan.
-  bench     measures the ceilings and the speed of models of random weights on each backend.
+  bench     measures the ceilings, products of each weight type, and the speed of models of random
+            weights on each backend.
   sanitize  runs the CUDA op tests under compute-sanitizer (memcheck, racecheck).
 
 Each stage stays below ten minutes and adds its part to bench/results/<gpu>-<date>.json (with a copy
 in $OUT where that is set). STRATA_BENCH_SHAPES and STRATA_BENCH_TYPES choose what bench runs.
+STRATA_CHECK_BACKENDS="vulkan" and STRATA_GPU_BUILD=build/release run test and bench where there is
+no GPU, on lavapipe and a build that is there.
 TXT
 }
 
@@ -118,9 +122,9 @@ pack_stage() {
   pack_loaders
   pack_reference_data
   git describe --always --dirty --abbrev=12 >"$pack/commit"
-  bytes=$(du -sb "$pack" | cut -f1)
-  step "$pack: $((bytes / 1048576)) MiB of commit $(cat "$pack/commit")"
-  [ "$bytes" -le $((60 * 1048576)) ] || fail "that is more than 60 MiB, and would not travel"
+  bytes=$(($(du -sb "$pack" | cut -f1) + $(git ls-files -z | xargs -0 stat -c %s | awk '{ n += $1 } END { print n }')))
+  step "$pack of commit $(cat "$pack/commit"): $((bytes / 1048576)) MiB with the checkout"
+  [ "$bytes" -le $((64 * 1048576)) ] || fail "that is more than 64 MiB, and would not travel"
 }
 
 # The GPU's own architecture: "90a-real" where it has instructions of its own.
@@ -161,51 +165,82 @@ build_stage() {
     -DSTRATA_HIP=ON -DSTRATA_HIP_PLATFORM=nvidia -DSTRATA_HIP_INCLUDE="$pack/include" \
     -DSTRATA_VULKAN=ON -DSTRATA_VULKAN_INCLUDE="$pack/include" \
     -DSTRATA_COMPILED_SHADERS="$pack/shaders" || return
-  timeout 560 ninja -C "$build" strata strata_hip \
+  timeout 540 ninja -C "$build" strata strata_hip bench_devices \
     {cuda,hip,vulkan}_{ops,models}_test
   status=$?
   record build seconds=$((SECONDS - started)) status=$status architecture="$(architecture)"
   return "$status"
 }
 
+# One test program, as NAME in the results; the ARGUMENTs go to it.
+run_tests() {
+  local name=$1 program=$2
+  shift 2
+  step "$name"
+  timeout 80 "$build/bin/$program" --gtest_brief=1 --gtest_output="xml:$results/$name.xml" "$@" \
+    2>&1 | tail -n 25
+  return "${PIPESTATUS[0]}"
+}
+
 # Every GPU test program; one that hangs does not take the others' time.
 test_stage() {
-  local program failed=0 results=$build/test-results
+  local backend what failed=0 results=$PWD/$build/check-tests
   set_vulkan_environment
   rm -rf "$results"
   mkdir -p "$results"
-  for program in {cuda,hip,vulkan}_{ops,models}_test; do
-    step "$program"
-    timeout 95 "$build/bin/$program" --gtest_brief=1 \
-      --gtest_output="xml:$results/$program.xml" 2>&1 | tail -n 25
-    [ "${PIPESTATUS[0]}" -eq 0 ] || failed=$((failed + 1))
+  for backend in "${backends[@]}"; do
+    for what in ops models; do
+      run_tests "${backend}_${what}" "${backend}_${what}_test" || failed=$((failed + 1))
+    done
   done
+  # Products of prompts once more by the vendor's library, whatever is faster.
+  if [[ " ${backends[*]} " == *" cuda "* ]]; then
+    STRATA_MATMUL=library run_tests cuda_library cuda_ops_test \
+      '--gtest_filter=Linear.*:LinearGroup.*:LinearGated.*' || failed=$((failed + 1))
+  fi
   record test failed_programs=$failed xml="$results"
   [ "$failed" -eq 0 ]
 }
 
-bench_stage() {
-  local backend shape type model started=$SECONDS results=$build/bench-results
-  local folder=${STRATA_BENCH_FOLDER:-/dev/shm} strata=$build/bin/strata
-  local shapes=${STRATA_BENCH_SHAPES:-llama-8b qwen3-0.6b} types=${STRATA_BENCH_TYPES:-Q4_0 Q8_0 BF16 Q4_K}
-  set_vulkan_environment
-  rm -rf "$results"
-  mkdir -p "$results"
-  "$strata" doctor
-  "$strata" devices --json >"$results/ceilings-before.json"
+# Products of a weight with few and many rows, by type.
+bench_kernels() {
+  local backend
+  for backend in "${backends[@]}"; do
+    step "products on $backend"
+    timeout 60 "$build/bin/bench_devices" --device "$backend:0" --dtype "${types// /,}" \
+      --batch "${STRATA_BENCH_BATCHES:-1,8,64,512}" --shape "${STRATA_BENCH_MATRIX:-4096x4096}" --json \
+      >"$results/products.$backend.json" 2>/dev/null || rm -f "$results/products.$backend.json"
+  done
+}
+
+bench_models() {
+  local backend shape type model
+  local folder=${STRATA_BENCH_FOLDER:-/dev/shm}
   for shape in $shapes; do
     for type in $types; do
       model=$folder/strata-check-$shape-$type.gguf
       "$strata" synth --shape "$shape" --type "$type" -o "$model" -y -q || continue
-      for backend in cuda hip vulkan; do
-        [ $((SECONDS - started)) -lt 500 ] || { step "out of time before $shape $type $backend"; continue; }
+      for backend in "${backends[@]}"; do
+        [ $((SECONDS - started)) -lt 480 ] || { step "out of time before $shape $type $backend"; continue; }
         step "$shape $type $backend"
-        timeout 100 "$strata" bench -m "$model" -dev "$backend:0" -p 512 -n 128 -r 3 -o json \
+        timeout 80 "$strata" bench -m "$model" -dev "$backend:0" -p 512 -n 128 -r 3 -o json \
           >"$results/$shape.$type.$backend.json" || rm -f "$results/$shape.$type.$backend.json"
       done
       rm -f "$model"
     done
   done
+}
+
+bench_stage() {
+  local started=$SECONDS results=$build/check-bench strata=$build/bin/strata
+  local shapes=${STRATA_BENCH_SHAPES:-qwen3-0.6b llama-8b} types=${STRATA_BENCH_TYPES:-Q4_0 Q8_0 BF16 Q4_K}
+  set_vulkan_environment
+  rm -rf "$results"
+  mkdir -p "$results"
+  "$strata" doctor
+  "$strata" devices --json >"$results/ceilings-before.json"
+  bench_kernels
+  bench_models
   "$strata" devices --json >"$results/ceilings-after.json"
   record bench seconds=$((SECONDS - started)) json="$results"
 }
@@ -223,14 +258,16 @@ sanitize_stage() {
     case $? in
       0) record "$tool" found=nothing ;;
       124) record "$tool" found="nothing in the 285 s that it ran"; tail -n 3 "$log" ;;
-      *) record "$tool" found="$(grep -m 1 '=========' "$log")"; tail -n 40 "$log"; status=1 ;;
+      *) record "$tool" found="$(grep -E 'SUMMARY|FAILED' "$log" | tail -n 1)"
+        tail -n 40 "$log"
+        status=1 ;;
     esac
   done
   return "$status"
 }
 
 # Adds a stage to the results of this GPU and day: record STAGE NAME=VALUE...
-record() { python3 bench/gpu/record.py "$pack/commit" "$@"; }
+record() { python3 bench/gpu/record.py "$pack/commit" "$build/bin/strata" "$@"; }
 
 case ${1:-} in
   pack | build | test | bench | sanitize) "$1_stage" ;;

@@ -5,8 +5,10 @@ macro(pkg_check_modules prefix)
     strata_packed_library(${prefix} libpcre2-8.a)
   elseif("${ARGN}" MATCHES "libutf8proc")
     strata_packed_library(${prefix} libutf8proc.a)
-  else()
+  elseif("${ARGN}" MATCHES "libxxhash")
     strata_packed_library(${prefix} libxxhash.a)
+  else()
+    set(${prefix}_FOUND FALSE)  # what is optional
   endif()
 endmacro()
 
