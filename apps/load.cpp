@@ -131,10 +131,11 @@ std::string stream_line(const Residency& residency) {
   if (plan.block.target_bytes > 0) text += " | units of " + bytes_text(plan.block.target_bytes);
   if (plan.expert_slots > 0)
     text += fmt::format(" | slots for {} of {} experts, which come when they are chosen",
-                        plan.expert_slots, residency.request.experts.all);
+                        plan.expert_slots, plan.coming.all);
+  if (plan.experts_kept > 0) text += fmt::format(" and {} stay in memory", plan.experts_kept);
   if (plan.predicted)
-    text += fmt::format(" | {:.2f} t/s predicted, bound by {}", 1 / plan.predicted->token_seconds,
-                        plan.binding_link);
+    text += fmt::format(" | {:.2f} t/s predicted{}, bound by {}", 1 / plan.predicted->token_seconds,
+                        plan.experts ? " for uniform routing" : "", plan.binding_link);
   return text;
 }
 

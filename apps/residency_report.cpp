@@ -31,12 +31,13 @@ TierTable tiers_of(const Residency& residency) {
   for (std::size_t i = 0; i < residency.plan.tiers.size(); ++i) {
     const PlanUnit& unit = residency.request.units[i];
     TierRow& row = table[static_cast<std::size_t>(residency.plan.tiers[i])];
-    row.bytes += unit.file_bytes;
     if (unit.part == UnitPart::output)
       row.output = true;
     else
       ++row.layers;
   }
+  for (std::size_t i = 0; i < table.size(); ++i)
+    table[i].bytes = residency.plan.bytes_of(static_cast<Tier>(i));
   return table;
 }
 
@@ -64,14 +65,22 @@ TierTable table_of(const PlannedModel& planned) {
 
 Json or_null(double value) { return value > 0 ? Json(value) : Json(); }
 
-Json experts_json(const Residency& residency) {
-  const ExpertSlots& experts = residency.request.experts;
-  if (residency.plan.expert_slots == 0) return nullptr;
-  return {{"slots", residency.plan.expert_slots},
-          {"experts", experts.all},
-          {"used_by_token", experts.token},
-          {"device_bytes", residency.plan.need.experts},
-          {"file_bytes", experts.file_bytes}};
+Json experts_json(const ResidencyPlan& plan) {
+  if (plan.expert_slots == 0) return nullptr;
+  return {{"slots", plan.expert_slots},           {"experts", plan.coming.all},
+          {"used_by_token", plan.coming.token},   {"device_bytes", plan.need.experts},
+          {"file_bytes", plan.coming.file_bytes}, {"kept_on_host", plan.experts_kept}};
+}
+
+// What a prediction assumes of experts that are chosen at run time.
+Json assumed_json(const ResidencyPlan& plan) {
+  if (!plan.experts) return nullptr;
+  const ExpertEstimate& experts = *plan.experts;
+  return {{"assumption", "uniform routing"},
+          {"hit_rate", experts.hit_rate},
+          {"kept_rate", experts.kept_rate},
+          {"sweep_seconds_without_hits", experts.longest_step_seconds()},
+          {"sweep_seconds_with_hits_only", experts.step_seconds(1, 1)}};
 }
 
 Json stream_json(const Residency& residency) {
@@ -80,7 +89,7 @@ Json stream_json(const Residency& residency) {
           {"device_slot_bytes", plan.need.slots},  {"ring_slots", plan.ring_slots},
           {"packed_bytes", plan.need.packed},      {"pinned_bytes", plan.pinned_bytes},
           {"host_bytes", plan.host_bytes},         {"prompt_chunk", plan.shape.max_tokens},
-          {"experts", experts_json(residency)}};
+          {"experts", experts_json(plan)}};
 }
 
 Json links_json(const ResidencyPlan& plan) {
@@ -115,6 +124,7 @@ void add_prediction(Json& prediction, const ResidencyPlan& plan) {
   prediction["prompt_sweep_seconds"] = predicted && predicted->prompt_sweep_seconds
                                            ? Json(*predicted->prompt_sweep_seconds)
                                            : Json();
+  prediction["experts"] = assumed_json(plan);
   prediction["binding_link"] = plan.binding_link.empty() ? Json() : Json(plan.binding_link);
 }
 
@@ -157,31 +167,47 @@ std::string link_line(const LinkUse& link) {
                      bytes_text(static_cast<std::uint64_t>(link.bytes)), limit, busy);
 }
 
+std::string expert_lines(const Residency& residency) {
+  const ResidencyPlan& plan = residency.plan;
+  const ExpertCount& experts = plan.coming;
+  std::string text = fmt::format(
+      "{:<12} {:>12}   {} slots in {} on {} for {}, of which a token uses {}\n", "experts",
+      bytes_text(experts.file_bytes), plan.expert_slots, bytes_text(plan.need.experts),
+      residency.request.device, experts.all, experts.token);
+  if (plan.experts_kept > 0)
+    text += fmt::format("{:<12} {:>12}   {} of them stay in pinned memory once they are read\n", "",
+                        bytes_text(plan.pinned_bytes), plan.experts_kept);
+  return text;
+}
+
+// A prediction of experts that nobody has chosen yet is as good as what it assumes.
+std::string assumed_lines(const ExpertEstimate& experts) {
+  std::string text =
+      fmt::format("assumed: every expert is chosen as often, so that {:.0f} % are in a slot",
+                  100 * experts.hit_rate);
+  if (experts.kept_rate > 0)
+    text += fmt::format(" and {:.0f} % of the others in pinned memory", 100 * experts.kept_rate);
+  return text + fmt::format("; from {:.1f} ms if all are to {:.1f} ms if none is\n",
+                            experts.step_seconds(1, 1) * 1e3, experts.longest_step_seconds() * 1e3);
+}
+
 std::string stream_lines(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
-  const ExpertSlots& experts = residency.request.experts;
-  std::string text;
-  if (plan.expert_slots > 0)
-    text = fmt::format("{:<12} {:>12}   {} slots in {} on {} for {}, of which a token uses {}\n",
-                       "experts", bytes_text(experts.file_bytes), plan.expert_slots,
-                       bytes_text(plan.need.experts), residency.request.device, experts.all,
-                       experts.token);
+  std::string text = plan.expert_slots > 0 ? expert_lines(residency) : std::string();
   if (plan.block.target_bytes > 0)
     text += fmt::format(
         "stream       units of {}, {} slots on {}, {} in the ring; prompts in chunks of {} "
         "tokens\n",
         bytes_text(plan.block.target_bytes), plan.slots, residency.request.device, plan.ring_slots,
         plan.shape.max_tokens);
-  if (plan.expert_slots > 0)
-    return text + "\nno prediction: how many experts have to come depends on the text\n";
   text += "\nlink          bytes/token          limit   busy/token\n";
   for (const LinkUse& link : plan.links) text += link_line(link);
   if (!plan.predicted) return text + "\nno prediction: not all links were measured\n";
-  return text + fmt::format(
-                    "\ndecode {:.2f} t/s, {:.1f} ms a token, of which computing waits {:.1f} ms; "
-                    "bound by: {}\n",
-                    1 / plan.predicted->token_seconds, plan.predicted->token_seconds * 1e3,
-                    plan.predicted->compute_stall_seconds * 1e3, plan.binding_link);
+  text += fmt::format(
+      "\ndecode {:.2f} t/s, {:.1f} ms a token, of which computing waits {:.1f} ms; bound by: {}\n",
+      1 / plan.predicted->token_seconds, plan.predicted->token_seconds * 1e3,
+      plan.predicted->compute_stall_seconds * 1e3, plan.binding_link);
+  return plan.experts ? text + assumed_lines(*plan.experts) : text;
 }
 
 }  // namespace

@@ -28,11 +28,51 @@ Json link_json(std::string_view name, std::optional<double> bytes, double busy_s
           {"efficiency", limit > 0 && rate > 0 ? Json(rate / limit) : Json()}};
 }
 
+// Counted shares, of those experts that the answer's steps asked for.
+struct ExpertRates {
+  std::optional<double> hits;
+  std::optional<double> kept;  ///< of the misses, from pinned memory
+};
+
+ExpertRates measured_rates(const RequestFigures& figures) {
+  const auto counted = [&](std::uint64_t StreamStats::* field) {
+    return static_cast<double>(figures.stream.*field - figures.prompt_stream.*field);
+  };
+  const double hits = counted(&StreamStats::expert_hits);
+  const double misses = counted(&StreamStats::expert_misses);
+  ExpertRates rates;
+  if (hits + misses > 0) rates.hits = hits / (hits + misses);
+  if (misses > 0) rates.kept = counted(&StreamStats::expert_host_hits) / misses;
+  return rates;
+}
+
+// What the plan says of a token; of experts it assumed something until they were counted.
+std::optional<double> predicted_seconds(const ResidencyPlan& plan, const ExpertRates& rates) {
+  if (!plan.predicted) return std::nullopt;
+  if (!plan.experts || !rates.hits) return plan.predicted->token_seconds;
+  return plan.experts->step_seconds(*rates.hits, rates.kept.value_or(plan.experts->kept_rate)) /
+         plan.shape.sequences;
+}
+
 // How far the measured time of a token is from the predicted one.
-Json plan_error(const Residency& residency, double token_seconds) {
-  const auto& predicted = residency.plan.predicted;
+Json plan_error(std::optional<double> predicted, double token_seconds) {
   if (!predicted || token_seconds <= 0) return nullptr;
-  return std::abs(token_seconds - predicted->token_seconds) / token_seconds;
+  return std::abs(token_seconds - *predicted) / token_seconds;
+}
+
+Json rate_json(const std::optional<double>& rate) { return rate ? Json(*rate) : Json(); }
+
+// Null where no experts come one by one.
+Json experts_json(const ResidencyPlan& plan, const ExpertRates& rates) {
+  if (plan.expert_slots == 0) return nullptr;
+  const auto& assumed = plan.experts;
+  return {{"hit_rate", rate_json(rates.hits)},
+          {"kept_rate", rate_json(rates.kept)},
+          {"assumed_hit_rate", assumed ? Json(assumed->hit_rate) : Json()},
+          {"assumed_kept_rate", assumed ? Json(assumed->kept_rate) : Json()},
+          {"assumed_token_seconds", plan.predicted ? Json(plan.predicted->token_seconds) : Json()},
+          {"slots", plan.expert_slots},
+          {"kept_on_host", plan.experts_kept}};
 }
 
 Json stream_json(const Residency& residency, const RequestFigures& figures) {
@@ -52,11 +92,13 @@ Json stream_json(const Residency& residency, const RequestFigures& figures) {
   if (plan.bytes_of(Tier::cpu) > 0)
     links.push_back(link_json("cpu", std::nullopt, wall, limits.cpu_read));
   const auto& predicted = plan.predicted;
+  const ExpertRates rates = measured_rates(figures);
+  const std::optional<double> token_predicted = predicted_seconds(plan, rates);
   return {{"links", std::move(links)},
           {"binding_link", plan.binding_link.empty() ? Json() : Json(plan.binding_link)},
           {"token_seconds", or_null(token)},
-          {"predicted_token_seconds", predicted ? Json(predicted->token_seconds) : Json()},
-          {"plan_error", plan_error(residency, token)},
+          {"predicted_token_seconds", rate_json(token_predicted)},
+          {"plan_error", plan_error(token_predicted, token)},
           {"io_wait_seconds", static_cast<double>(stats.io_wait_ns) * 1e-9},
           {"copy_wait_seconds", static_cast<double>(stats.copy_wait_ns) * 1e-9},
           {"predicted_stall_seconds", predicted ? Json(predicted->compute_stall_seconds) : Json()},
@@ -67,6 +109,8 @@ Json stream_json(const Residency& residency, const RequestFigures& figures) {
           {"expert_hits", stats.expert_hits},
           {"expert_misses", stats.expert_misses},
           {"expert_evictions", stats.expert_evictions},
+          {"expert_host_hits", stats.expert_host_hits},
+          {"experts", experts_json(plan, rates)},
           {"expert_slots", plan.expert_slots},
           {"resident_bytes", plan.bytes_of(Tier::device)},
           {"host_bytes", plan.bytes_of(Tier::host)},

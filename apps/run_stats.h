@@ -23,6 +23,7 @@ struct RequestFigures {
   RequestTimings timings;
   std::int64_t load_ns = 0;
   StreamStats stream;
+  StreamStats prompt_stream;  ///< the same when the prompt was done
   PageFaults faults;
 };
 

@@ -13,6 +13,8 @@ void StepProgressLine::update(const StepProgress& progress) {
   stats_ = progress.stream;
   if (progress.layers_done == 0) step_began_ns_ = now;
   const bool done = progress.layers_done == progress.layers;
+  if (done && !prompt_done_) prompt_stats_ = stats_;
+  prompt_done_ = prompt_done_ || done;
   if (done) return console_.live_line({});
   if (now - step_began_ns_ < kBlink) return;
   console_.live_line(fmt::format(
@@ -29,6 +31,11 @@ void StepProgressLine::clear() {
 StreamStats StepProgressLine::stats() const {
   const std::lock_guard lock(mutex_);
   return stats_;
+}
+
+StreamStats StepProgressLine::prompt_stats() const {
+  const std::lock_guard lock(mutex_);
+  return prompt_stats_;
 }
 
 }  // namespace strata::apps

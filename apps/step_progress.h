@@ -22,11 +22,15 @@ class StepProgressLine {
   void clear();
   /// The counters when the last step's logits were handed out.
   StreamStats stats() const;
+  /// The same of the first step whose logits were wanted, the prompt's last.
+  StreamStats prompt_stats() const;
 
  private:
   Console& console_;
   mutable std::mutex mutex_;
   StreamStats stats_;
+  StreamStats prompt_stats_;
+  bool prompt_done_ = false;
   std::int64_t step_began_ns_ = 0;
 };
 

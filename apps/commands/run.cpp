@@ -195,6 +195,7 @@ int run_command(const cli::Arguments& arguments, Console& console) {
                                  answer.timings,
                                  load_ns,
                                  progress.stats(),
+                                 progress.prompt_stats(),
                                  {after.minor - before.minor, after.major - before.major}};
     write_stats(arguments.text(OptionId::stats), stats_json(planned, figures));
   }

@@ -18,6 +18,10 @@ struct PlacedPart {
   /// Where the matrices of each of its layers are, and then, in the last part, the output matrix:
   /// device, host or streamed. Empty: all stay on the device.
   std::vector<Tier> tiers;
+  /// The experts of its layers are where the rest of them is, also where
+  /// RunnerOptions::expert_slots brings those of other parts when they are chosen: what the CPU
+  /// computes for another device.
+  bool experts_stay = false;
 
   Tier tier_of(std::int32_t layer) const {
     return tiers.empty() ? Tier::device : tiers[static_cast<std::size_t>(layer - first_layer)];

@@ -33,13 +33,8 @@ struct ProgramWeights {
 /// Reads plans for one token: what a device would keep or stream of each layer.
 class WeightReader {
  public:
-  // `experts_apart`: they come one by one, and are left out.
-  WeightReader(const Model& model, Device& device, const ProgramOptions& options,
-               bool experts_apart)
-      : model_(model),
-        programs_(plan(model, device, options)),
-        experts_apart_(experts_apart),
-        unified_(device.info().unified) {}
+  WeightReader(const Model& model, Device& device, const ProgramOptions& options)
+      : model_(model), programs_(plan(model, device, options)), unified_(device.info().unified) {}
 
   const Plan& program(std::int32_t layer) const {
     const std::vector<LayerKind>& kinds = model_.kinds();
@@ -47,11 +42,12 @@ class WeightReader {
     while (std::ranges::find(kinds[kind].layers, layer) == kinds[kind].layers.end()) ++kind;
     return bucket().layers[kind];
   }
-  ProgramWeights layer(std::int32_t layer) const { return weights(program(layer), layer); }
-  ProgramWeights output() const { return weights(bucket().tail, -1); }
-  bool has_experts_apart(std::int32_t layer) const {
-    return experts_apart_ && !expert_launches(program(layer)).empty();
+  /// `shared`: without the experts, which come one by one.
+  ProgramWeights layer(std::int32_t layer, bool shared) const {
+    return weights(program(layer), layer, shared);
   }
+  ProgramWeights output() const { return weights(bucket().tail, -1, false); }
+  bool has_experts(std::int32_t layer) const { return !expert_launches(program(layer)).empty(); }
 
  private:
   static Programs plan(const Model& model, Device& device, ProgramOptions options) {
@@ -60,10 +56,10 @@ class WeightReader {
   }
   const ProgramBucket& bucket() const { return programs_.buckets.front(); }
 
-  ProgramWeights weights(const Plan& plan, std::int32_t layer) const {
+  ProgramWeights weights(const Plan& plan, std::int32_t layer, bool shared) const {
     ProgramWeights result;
     std::set<std::int32_t> multiplied;  // slots
-    if (experts_apart_)
+    if (shared)
       for (const std::vector<std::int32_t>& slots : expert_launches(plan))
         multiplied.insert(slots.begin(), slots.end());
     for (const PlannedNode& node : plan.nodes) {
@@ -74,7 +70,7 @@ class WeightReader {
         if (multiplied.insert(slot).second)
           add(op, plan.weights[static_cast<std::size_t>(slot)], layer);
       }
-      if (op.matrices.empty()) continue;
+      if (op.file_bytes == 0) continue;
       op.flops = static_cast<double>(op_cost(node.op.desc, 0).flops);
       result.ops.push_back(std::move(op));
     }
@@ -86,14 +82,10 @@ class WeightReader {
 
   void add(OpMatrices& op, const WeightSlot& slot, std::int32_t layer) const {
     const WeightOrigin origin = *model_.weight(layer, slot.name);
-    if (origin.in_pieces())
-      throw Error(ErrorCode::does_not_fit, model_.file().path().string(),
-                  "has experts that are tensors of their own (Hugging Face files), which cannot be "
-                  "streamed",
-                  "give the layers that do not fit to the CPU (-ngl auto), or use a GGUF file");
     // What streams to a device of unified memory is computed as it was read (Stage).
     const Layout streamed = unified_ ? Layout::rows : slot.desc.layout;
-    op.matrices.push_back({origin.desc, streamed, range_of(origin)});
+    // What lies in pieces, experts of Hugging Face files, is streamed one by one or not at all.
+    if (!origin.in_pieces()) op.matrices.push_back({origin.desc, streamed, range_of(origin)});
     op.file_bytes += origin.bytes();
     op.packed_bytes += resident_bytes(slot.desc);
   }
@@ -112,9 +104,10 @@ class WeightReader {
 
   const Model& model_;
   Programs programs_;
-  bool experts_apart_;
   bool unified_;
 };
+
+using LayerSet = std::vector<bool>;  // by layer
 
 PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart part) {
   PlanUnit unit;
@@ -131,15 +124,39 @@ PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart par
   return unit;
 }
 
-// Where experts do not come one by one, a layer of an MoE model is a unit of its own too: its
-// matrices are all in one place, and all of its experts move where it streams.
+// A layer with all of its experts, as the CPU computes it for another device.
+PlanUnit whole_layer(const Model& model, const WeightReader& reader, std::int32_t layer) {
+  PlanUnit whole = unit_of(reader.layer(layer, false), layer, UnitPart::layer);
+  if (!reader.has_experts(layer)) return whole;
+  const PlanUnit shared = unit_of(reader.layer(layer, true), layer, UnitPart::shared);
+  const double experts = static_cast<double>(whole.file_bytes - shared.file_bytes);
+  const double used = static_cast<double>(model.config().experts_used) /
+                      static_cast<double>(model.config().experts);
+  whole.used_per_token = (static_cast<double>(shared.file_bytes) + used * experts) /
+                         static_cast<double>(whole.file_bytes);
+  return whole;
+}
+
+// The layers that the user gives to the CPU for another device.
+LayerSet given_to_cpu(const Model& model, const Device& device,
+                      const OverriddenLayers& overridden) {
+  LayerSet given(static_cast<std::size_t>(model.config().layers), false);
+  if (device.info().unified) return given;
+  for (std::size_t i = 0; i < given.size() && i < overridden.layers.size(); ++i)
+    given[i] = overridden.layers[i] && overridden.layers[i]->backend == BackendKind::cpu;
+  return given;
+}
+
+// Of a layer with experts a unit has what every token uses, unless the CPU computes it.
 std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader,
-                               const OverriddenLayers& overridden) {
+                               const OverriddenLayers& overridden, const LayerSet& on_cpu) {
   const auto layers = static_cast<std::int32_t>(model.config().layers);
   std::vector<PlanUnit> units;
-  for (std::int32_t layer = 0; layer < layers; ++layer)
-    units.push_back(unit_of(reader.layer(layer), layer,
-                            reader.has_experts_apart(layer) ? UnitPart::shared : UnitPart::layer));
+  for (std::int32_t layer = 0; layer < layers; ++layer) {
+    const bool whole = on_cpu[static_cast<std::size_t>(layer)] || !reader.has_experts(layer);
+    units.push_back(whole ? whole_layer(model, reader, layer)
+                          : unit_of(reader.layer(layer, true), layer, UnitPart::shared));
+  }
   units.push_back(unit_of(reader.output(), layers, UnitPart::output));
   for (std::size_t i = 0; i < overridden.layers.size(); ++i)
     if (overridden.layers[i] && overridden.layers[i]->backend == BackendKind::cpu)
@@ -147,46 +164,56 @@ std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader,
   return units;
 }
 
-// The experts of a mixture come one by one. Not where the user gives layers to the CPU: a stage of
-// its own has the same options, and the CPU's experts stay where they are.
-bool experts_come(const Model& model, const Device& device, const OverriddenLayers& overridden) {
-  const auto on_cpu = [](const std::optional<DeviceId>& id) {
-    return id && id->backend == BackendKind::cpu;
-  };
-  return model.config().experts > 0 &&
-         (device.info().unified || std::ranges::none_of(overridden.layers, on_cpu));
+// The sizes that do not depend on how many slots there are.
+void add_layer(ExpertSlots& experts, const Model& model, const WeightReader& reader,
+               std::int32_t layer) {
+  const PlanUnit whole = unit_of(reader.layer(layer, false), layer, UnitPart::layer);
+  const PlanUnit shared = unit_of(reader.layer(layer, true), layer, UnitPart::shared);
+  experts.all += model.config().experts;
+  experts.token += model.config().experts_used;
+  experts.file_bytes += whole.file_bytes - shared.file_bytes;
+  experts.device_bytes += whole.device_bytes - shared.device_bytes;
+  experts.flops_per_token += whole.flops_per_token - shared.flops_per_token;
+  ++experts.layers;
 }
 
-// Sizes from the very code that will make the slots.
+// Sizes from the very code that will make the slots, for the layers that the CPU does not compute.
 ExpertSlots expert_slots_of(const Model& model, Device& device, const WeightReader& reader,
-                            const RunnerOptions& options) {
+                            const RunnerOptions& options, const LayerSet& on_cpu) {
   ExpertSlots experts;
   WeightOptions with_slots{options.programs.pack_weights, options.weight_block_rows, {}, 1};
   const auto weights = std::make_shared<StageWeights>(model, device, with_slots);
   for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer) {
-    if (!reader.has_experts_apart(layer)) continue;
-    const Plan& program = reader.program(layer);
-    weights->bind(program, layer, Tier::device);
-    experts.all += model.config().experts;
-    experts.token += model.config().experts_used;
-    for (const std::vector<std::int32_t>& slots : expert_launches(program))
-      for (const std::int32_t slot : slots)
-        experts.file_bytes +=
-            model.weight(layer, program.weights[static_cast<std::size_t>(slot)].name)->bytes();
+    if (on_cpu[static_cast<std::size_t>(layer)] || !reader.has_experts(layer)) continue;
+    weights->bind(reader.program(layer), layer, Tier::device);
+    add_layer(experts, model, reader, layer);
   }
   if (experts.all == 0) return experts;
-  const std::uint64_t pinned = weights->experts().memory(weights->expert_options()).pinned;
+  experts.launches = weights->experts().launches();
   // What is pinned is the device's where that has the host's memory.
-  const std::uint64_t fixed = device.info().unified ? pinned : 0;
-  experts.pinned = pinned - fixed;
-  experts.bytes = [weights, fixed](std::int64_t slots) {
+  const bool unified = device.info().unified;
+  const auto memory = [weights](std::int64_t slots, std::int64_t kept) {
     ExpertOptions asked = weights->expert_options();
     asked.slots = slots;
-    return weights->experts().memory(asked).device + fixed;
+    asked.kept = kept;
+    return weights->experts().memory(asked);
   };
+  const std::uint64_t fixed = unified ? memory(1, 0).pinned : 0;
+  experts.pinned = [memory, unified](std::int64_t kept) {
+    return unified ? 0 : memory(1, kept).pinned;
+  };
+  experts.most_kept = [weights](std::uint64_t bytes) {
+    return weights->experts().most_kept(weights->expert_options(), bytes);
+  };
+  experts.bytes = [memory, fixed](std::int64_t slots) { return memory(slots, 0).device + fixed; };
   experts.most = [weights, fixed](std::uint64_t bytes) {
     const std::uint64_t room = bytes - std::min(bytes, fixed);
     return weights->experts().most_slots(weights->expert_options(), room);
+  };
+  experts.hit_rate = [weights](std::int64_t slots) {
+    ExpertOptions asked = weights->expert_options();
+    asked.slots = slots;
+    return weights->experts().uniform_hit_rate(asked);
   };
   return experts;
 }
@@ -232,6 +259,7 @@ Placement placement_of(Device& device, Device* cpu, std::vector<Tier> tiers) {
     while (end < layers && (tiers[static_cast<std::size_t>(end)] == Tier::cpu) == on_cpu) ++end;
     PlacedPart part{on_cpu ? cpu : &device, first, end - first, {}};
     if (!on_cpu) part.tiers.assign(tiers.begin() + first, tiers.begin() + end);
+    part.experts_stay = on_cpu;
     placement.push_back(std::move(part));
     first = end;
   }
@@ -246,8 +274,9 @@ Placement placement_of(Device& device, Device* cpu, std::vector<Tier> tiers) {
 // the planner asks again and again.
 class ComputeBytes {
  public:
-  ComputeBytes(const Model& model, Device& device, Device* cpu, const RunnerOptions& options)
-      : model_(model), device_(device), cpu_(cpu), options_(options) {}
+  ComputeBytes(const Model& model, Device& device, Device* cpu, const RunnerOptions& options,
+               const LayerSet& on_cpu)
+      : model_(model), device_(device), cpu_(cpu), options_(options), on_cpu_(on_cpu) {}
 
   std::uint64_t operator()(const StepShape& shape) {
     const auto [found, added] =
@@ -262,8 +291,9 @@ class ComputeBytes {
     options.context = shape.context;
     options.programs.max_tokens = shape.max_tokens;
     options.max_sequences = shape.sequences;
-    const std::vector<Tier> tiers(static_cast<std::size_t>(model_.config().layers) + 1,
-                                  Tier::streamed);
+    std::vector<Tier> tiers(on_cpu_.size() + 1, Tier::streamed);
+    for (std::size_t i = 0; i < on_cpu_.size(); ++i)
+      if (on_cpu_[i]) tiers[i] = Tier::cpu;
     const Placement placement = placement_of(device_, cpu_, tiers);
     // The device is the last of one or two.
     return Runner::plan_memory(model_, placement, options).back().compute;
@@ -273,6 +303,7 @@ class ComputeBytes {
   Device& device_;
   Device* cpu_;
   RunnerOptions options_;
+  LayerSet on_cpu_;
   std::map<std::tuple<std::int64_t, std::int32_t, std::int32_t>, std::uint64_t> known_;
 };
 
@@ -281,24 +312,39 @@ class ComputeBytes {
 ResidencyRequest make_residency_request(const Model& model, Device& device, Device* cpu,
                                         const ResidencyWish& wish) {
   RunnerOptions options = wish.options;
-  const bool experts = experts_come(model, device, wish.overridden);
-  options.expert_slots = experts ? 1 : 0;  // for what steps with experts that come need beside them
-  const WeightReader reader(model, device, options.programs, experts);
+  const auto weights = std::make_shared<const WeightReader>(model, device, options.programs);
+  const WeightReader& reader = *weights;
+  const LayerSet on_cpu = given_to_cpu(model, device, wish.overridden);
   ResidencyRequest request;
-  if (experts) request.experts = expert_slots_of(model, device, reader, options);
+  if (model.config().experts > 0)
+    request.experts = expert_slots_of(model, device, reader, options, on_cpu);
+  // For what steps with experts that come need beside them.
+  options.expert_slots = request.experts.all > 0 ? 1 : 0;
   request.device = to_string(device.info().id);
-  request.units = units_of(model, reader, wish.overridden);
+  request.units = units_of(model, reader, wish.overridden, on_cpu);
   std::vector<ProgramWeights> kinds = {reader.output()};
-  for (const LayerKind& kind : model.kinds()) kinds.push_back(reader.layer(kind.layers.front()));
+  for (const LayerKind& kind : model.kinds())
+    kinds.push_back(reader.layer(kind.layers.front(), true));
   request.blocks = block_choices(device, kinds);
   request.budgets = wish.budgets;
   request.links = wish.links;
   request.unified = device.info().unified;
   request.cpu_may_compute = wish.cpu_may_compute && cpu != nullptr && cpu != &device;
+  if (request.cpu_may_compute && request.experts.all > 0) {
+    for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
+      request.whole_layers.push_back(whole_layer(model, reader, layer));
+    request.experts_without = [&model, &device, weights, options,
+                               on_cpu](const std::vector<std::int32_t>& layers) {
+      LayerSet without = on_cpu;
+      for (const std::int32_t layer : layers) without[static_cast<std::size_t>(layer)] = true;
+      return expert_slots_of(model, device, *weights, options, without);
+    };
+  }
   request.kv_bytes = [&model, kv = options.programs.kv](const StepShape& shape) {
     return KvCache::bytes(model.config(), kv, {shape.context, shape.sequences}, 1);
   };
-  request.compute_bytes = [compute = std::make_shared<ComputeBytes>(model, device, cpu, options)](
+  request.compute_bytes = [compute =
+                               std::make_shared<ComputeBytes>(model, device, cpu, options, on_cpu)](
                               const StepShape& shape) { return (*compute)(shape); };
   request.sequences = options.max_sequences;
   request.context = options.context;
@@ -316,6 +362,7 @@ PlannedResidency apply_residency(const ResidencyRequest& request, const Residenc
   planned.options.max_sequences = plan.shape.sequences;
   planned.options.programs.max_tokens = plan.shape.max_tokens;
   planned.options.expert_slots = plan.expert_slots;
+  planned.options.experts_kept = plan.experts_kept;
   if (plan.block.target_bytes == 0) return planned;
   StreamSettings& stream = planned.options.stream;
   stream.unit_bytes = plan.block.target_bytes;

@@ -44,7 +44,7 @@ bool any_of(const std::vector<StagePart>& parts, bool StagePart::* which) {
 
 WeightOptions weight_options(const RunnerOptions& options) {
   return {options.programs.pack_weights, options.weight_block_rows, options.stream,
-          options.expert_slots};
+          options.expert_slots, options.experts_kept};
 }
 
 std::size_t kind_of(const Model& model, std::int32_t layer) {
@@ -105,8 +105,8 @@ std::size_t Stage::arena_bytes() const {
   return std::max<std::size_t>({programs_.arena_bytes, file_programs_.arena_bytes, 1});
 }
 
-Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier) {
-  return {&plan, weights_.bind(plan, layer, tier)};
+Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay) {
+  return {&plan, weights_.bind(plan, layer, tier, experts_stay)};
 }
 
 // In the order of a step, which is that of streaming.
@@ -123,7 +123,8 @@ void Stage::bind_bucket(std::size_t index) {
     for (std::int32_t i = 0; i < part.placed.layers; ++i) {
       const std::int32_t layer = part.placed.first_layer + i;
       const Tier tier = part.placed.tier_of(layer);
-      layers.layers.push_back(bind(bucket_of(tier).layers[kind_of(model_, layer)], layer, tier));
+      layers.layers.push_back(bind(bucket_of(tier).layers[kind_of(model_, layer)], layer, tier,
+                                   part.placed.experts_stay));
     }
     if (!part.tail) continue;
     const Tier last = part.placed.tier_of(part.placed.first_layer + part.placed.layers);

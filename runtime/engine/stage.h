@@ -24,6 +24,9 @@ struct RunnerOptions {
   /// > 0: the experts of a part's layers have so many slots together on its device and are brought
   /// when they are chosen, wherever the rest of their layer is.
   std::int64_t expert_slots = 0;
+  /// So many of these experts stay in pinned memory of the host once they are read, the last ones
+  /// used: they come from there when they are in no slot. Of no use where memory is unified.
+  std::int64_t experts_kept = 0;
   std::uint64_t logit_bytes = std::uint64_t{64} << 20;  ///< most for the logits of one pass
   ProgressSink on_progress;                             ///< where weights stream; may be empty
   SlotObserver* observer = nullptr;                     ///< of device slots (tests)
@@ -116,7 +119,7 @@ class Stage {
 
   bool in_file_layout(Tier tier) const;
   ProgramPart program_part(bool file_layout) const;
-  BoundPlan bind(const Plan& plan, std::int32_t layer, Tier tier);
+  BoundPlan bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay = false);
   void bind_bucket(std::size_t index);
   std::size_t arena_bytes() const;
   void measure();

@@ -65,9 +65,10 @@ StageWeights::StageWeights(const Model& model, Device& device, const WeightOptio
       streamed_(device, options.stream),
       experts_(device) {}
 
-std::vector<WeightBinding> StageWeights::bind(const Plan& plan, std::int32_t layer, Tier tier) {
+std::vector<WeightBinding> StageWeights::bind(const Plan& plan, std::int32_t layer, Tier tier,
+                                              bool experts_stay) {
   std::vector<WeightBinding> bindings(plan.weights.size());
-  if (options_.expert_slots > 0) bind_experts(plan, layer, bindings);
+  if (options_.expert_slots > 0 && !experts_stay) bind_experts(plan, layer, bindings);
   if (tier != Tier::device) bind_streamed(plan, layer, tier == Tier::host, bindings);
   for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
     if (!bound(bindings[slot]))
@@ -95,6 +96,7 @@ void StageWeights::bind_experts(const Plan& plan, std::int32_t layer,
 ExpertOptions StageWeights::expert_options() const {
   ExpertOptions options;
   options.slots = options_.expert_slots;
+  options.kept = device_.info().unified ? 0 : options_.experts_kept;
   options.used = static_cast<std::int32_t>(model_.config().experts_used);
   return options;
 }
@@ -118,6 +120,8 @@ StreamStats StageWeights::stats() const {
   all.expert_hits += experts.counts.hits;
   all.expert_misses += experts.counts.misses;
   all.expert_evictions += experts.counts.evictions;
+  all.expert_host_hits += experts.host_hits;
+  all.pageable = all.pageable || experts.pageable;
   return all;
 }
 
@@ -137,8 +141,7 @@ StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t laye
   const WeightOrigin origin = *model_.weight(layer, slot.name);
   if (origin.in_pieces())
     throw Error(ErrorCode::unsupported_model, model_.file().path().string(),
-                "experts that are tensors of their own (Hugging Face files) cannot be streamed",
-                "give the layers that do not fit to the CPU (-ngl), or use a GGUF file");
+                "experts that do not lie in one piece (Hugging Face files) stream one by one only");
   const TensorInfo& tensor = model_.file().tensors()[static_cast<std::size_t>(origin.file_tensor)];
   return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}};
 }
@@ -155,7 +158,7 @@ void StageWeights::load(Stream& stream, BufferSpan scratch, const LoadProgress& 
   if (!streamed_.empty()) streamed_.load(open_weight_reader(), observer);
   if (experts_.empty()) return;
   expert_reader_ = open_weight_reader();
-  experts_.load(*expert_reader_, expert_options());
+  experts_.load(*expert_reader_, expert_options(), observer);
 }
 
 }  // namespace strata

@@ -20,6 +20,7 @@ struct WeightOptions {
   StreamSettings stream;
   std::int64_t expert_slots = 0;  ///< > 0: experts are not where their layers are but in so many
                                   ///< slots, brought when they are chosen
+  std::int64_t experts_kept = 0;  ///< of those, so many stay in pinned memory once they are read
 };
 
 /// The weights of a model's part on one device: those that stay there and those that stream. Small
@@ -29,8 +30,10 @@ class StageWeights final : public WeightSource {
   StageWeights(const Model& model, Device& device, const WeightOptions& options);
 
   /// Registers what a plan reads for a layer (-1: the model's own weights) and returns where it is.
-  /// Plans are bound in the order in which a step runs them.
-  std::vector<WeightBinding> bind(const Plan& plan, std::int32_t layer, Tier tier);
+  /// Plans are bound in the order in which a step runs them. `experts_stay`: the layer's experts
+  /// are where its other matrices are.
+  std::vector<WeightBinding> bind(const Plan& plan, std::int32_t layer, Tier tier,
+                                  bool experts_stay = false);
 
   /// Bytes used in the file's pages where the device can, bytes of device memory for weights that
   /// stay, and what streaming takes.

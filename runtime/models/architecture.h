@@ -33,6 +33,15 @@ enum class Split : std::uint8_t {
   cols,  ///< each rank has its share of the inputs; partial sums are reduced
 };
 
+/// Where transformers 5 keeps a weight whose older name it changed: a tensor of its own, or, for
+/// experts, one of `parts` equal parts of each expert's rows in a tensor (experts, parts * rows,
+/// columns).
+struct FusedName {
+  std::string_view name = {};  ///< empty: nowhere else
+  std::int32_t part = 0;
+  std::int32_t parts = 1;
+};
+
 /// One tensor of a layer or of the model: GGUF name and Hugging Face name (without the layer's
 /// prefix), shape outermost first, split, and whether a model may lack it.
 struct TensorRule {
@@ -41,6 +50,7 @@ struct TensorRule {
   std::array<Dim, 3> shape;
   Split split = Split::none;
   bool required = true;
+  FusedName hf_fused = {};  ///< looked for where there is nothing of hf_name
 };
 
 /// KV pages of one layer, as values of the layer's graph.

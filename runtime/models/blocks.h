@@ -41,11 +41,21 @@ Value moe_ffn(GraphBuilder& g, const ModelConfig& c, Value x);
       {"ffn_up.weight", "mlp.up_proj.weight", {Dim::ffn_dim, Dim::dim}, Split::rows}, { \
     "ffn_down.weight", "mlp.down_proj.weight", {Dim::dim, Dim::ffn_dim}, Split::cols    \
   }
-#define STRATA_EXPERT_TENSORS(router, gate, up, down)                                             \
-  {"ffn_gate_inp.weight", router, {Dim::experts, Dim::dim}},                                      \
-      {"ffn_gate_exps.weight", gate, {Dim::experts, Dim::expert_ffn_dim, Dim::dim}, Split::rows}, \
-      {"ffn_up_exps.weight", up, {Dim::experts, Dim::expert_ffn_dim, Dim::dim}, Split::rows}, {   \
-    "ffn_down_exps.weight", down, {Dim::experts, Dim::dim, Dim::expert_ffn_dim}, Split::cols      \
+#define STRATA_EXPERT_TENSORS(router, gate, up, down)                                         \
+  {                                                                                           \
+      "ffn_gate_inp.weight", router, {Dim::experts, Dim::dim},                                \
+      Split::none,           true,   {"mlp.gate.weight"}},                                    \
+      {"ffn_gate_exps.weight",                                                                \
+       gate,                                                                                  \
+       {Dim::experts, Dim::expert_ffn_dim, Dim::dim},                                         \
+       Split::rows,                                                                           \
+       true,                                                                                  \
+       {"mlp.experts.gate_up_proj", 0, 2}},                                                   \
+      {"ffn_up_exps.weight", up,   {Dim::experts, Dim::expert_ffn_dim, Dim::dim},             \
+       Split::rows,          true, {"mlp.experts.gate_up_proj", 1, 2}},                       \
+  {                                                                                           \
+    "ffn_down_exps.weight", down, {Dim::experts, Dim::dim, Dim::expert_ffn_dim}, Split::cols, \
+        true, {"mlp.experts.down_proj"}                                                       \
   }
 
 }  // namespace strata

@@ -64,7 +64,10 @@ std::optional<WeightOrigin> Model::weight(std::int32_t layer, std::string_view n
   const TensorRule* rule = rule_of(layer, name);
   if (rule == nullptr) return std::nullopt;
   const std::vector<const TensorInfo*> tensors = tensors_of(layer, *rule);
-  if (tensors.empty()) return std::nullopt;
+  if (tensors.empty()) {
+    const TensorInfo* fused = fused_tensor_of(layer, *rule);
+    return fused == nullptr ? std::nullopt : std::optional(fused_origin(*fused, *rule));
+  }
   const TensorInfo& first = *tensors.front();
   if (const auto widened = widened_.find(first.name); widened != widened_.end())
     return WeightOrigin{
@@ -78,6 +81,27 @@ std::optional<WeightOrigin> Model::weight(std::int32_t layer, std::string_view n
   }
   origin.desc.shape = {static_cast<std::int64_t>(tensors.size()), first.rows(), first.columns()};
   for (const TensorInfo* tensor : tensors) origin.matrices.push_back(file_->data(*tensor));
+  return origin;
+}
+
+// A part of every expert's rows, or all of the tensor.
+WeightOrigin Model::fused_origin(const TensorInfo& tensor, const TensorRule& rule) const {
+  const std::span<const std::byte> data = file_->data(tensor);
+  WeightOrigin origin{static_cast<std::int32_t>(file_->index_of(tensor)),
+                      {*tensor.dtype(), Layout::rows, tensor.shape()},
+                      {}};
+  const FusedName& fused = rule.hf_fused;
+  if (rule.shape.back() != Dim::none)
+    origin.desc.shape = {config_.experts, tensor.rows() / config_.experts / fused.parts,
+                         tensor.columns()};
+  if (fused.parts == 1) {
+    origin.data = data;
+    return origin;
+  }
+  const std::size_t bytes = byte_size(origin.desc) / static_cast<std::size_t>(config_.experts);
+  for (std::int64_t expert = 0; expert < config_.experts; ++expert)
+    origin.matrices.push_back(
+        data.subspan(static_cast<std::size_t>(expert * fused.parts + fused.part) * bytes, bytes));
   return origin;
 }
 

@@ -28,9 +28,9 @@ struct KvFormat {
 TensorDesc kv_desc(const ModelConfig& config, DType dtype, std::int32_t page_tokens,
                    std::int64_t pages);
 
-/// A weight where it lies: a tensor of the file; or several, one for each expert, as Hugging Face
-/// files have them; or numbers that the Model keeps (file_tensor < 0), computed from the
-/// hyper-parameters or widened to F32.
+/// A weight where it lies: a tensor of the file; or one for each expert, or a part of each expert's
+/// rows in one tensor, as Hugging Face files have them; or numbers that the Model keeps
+/// (file_tensor < 0), computed from the hyper-parameters or widened to F32.
 struct WeightOrigin {
   std::int32_t file_tensor = -1;  ///< the first of several
   TensorDesc desc;
@@ -79,6 +79,8 @@ class Model {
   const TensorRule* rule_of(std::int32_t layer, std::string_view name) const;
   std::string name_of(std::int32_t layer, const TensorRule& rule, std::int64_t expert) const;
   std::vector<const TensorInfo*> tensors_of(std::int32_t layer, const TensorRule& rule) const;
+  const TensorInfo* fused_tensor_of(std::int32_t layer, const TensorRule& rule) const;
+  WeightOrigin fused_origin(const TensorInfo& tensor, const TensorRule& rule) const;
   bool is_left_out(const TensorRule& rule) const;
 
   void read_vocabulary(const KeyReader& keys);
@@ -86,6 +88,7 @@ class Model {
   void check_weight(const KeyReader& keys, std::int32_t layer, const TensorRule& rule,
                     UsedTensors& used);
   void check_tensor(const TensorInfo& tensor, const Shape& expected);
+  void check_fused(const TensorInfo& tensor, const TensorRule& rule);
   void widen(const TensorInfo& vector);
   void warn_of_leftovers(const UsedTensors& used);
   void read_rope_factors();

@@ -71,6 +71,12 @@ std::vector<const TensorInfo*> Model::tensors_of(std::int32_t layer, const Tenso
   return tensors;
 }
 
+// Where the file has none of the rule's older name.
+const TensorInfo* Model::fused_tensor_of(std::int32_t layer, const TensorRule& rule) const {
+  const std::string name = fused_tensor_name(rule, order_, layer);
+  return name.empty() ? nullptr : file_->find(name);
+}
+
 // Rows beyond the list are padding. Tokens beyond the rows would be looked up outside the table.
 void Model::read_vocabulary(const KeyReader& keys) {
   const TensorRule& table = *rule_of(-1, "token_embd.weight");
@@ -107,6 +113,11 @@ void Model::check_weight(const KeyReader& keys, std::int32_t layer, const Tensor
                               "are biases (attention_bias, mlp_bias)",
                               tensors.front()->name));
   }
+  if (const TensorInfo* fused = fused_tensor_of(layer, rule); fused != nullptr && tensors.empty()) {
+    check_fused(*fused, rule);
+    used.insert(fused->name);
+    return;
+  }
   const auto wanted = static_cast<std::size_t>(is_per_expert(rule, order_) ? config_.experts : 1);
   if (tensors.size() < wanted && (required || !tensors.empty()))
     throw Error(ErrorCode::bad_model, file_->metadata().file(),
@@ -138,6 +149,24 @@ void Model::check_tensor(const TensorInfo& tensor, const Shape& expected) {
                 fmt::format("tensor \"{}\" has type {}, which no weight has", tensor.name,
                             tensor.type_name()));
   if (expected.rank == 1 && tensor.dtype() != DType::F32) widen(tensor);
+}
+
+// Some architectures of transformers keep an expert's matrices the other way round, inputs by
+// outputs: kernels read rows of outputs, and bytes that are mapped stay where they are.
+void Model::check_fused(const TensorInfo& tensor, const TensorRule& rule) {
+  Shape expected = expected_shape(rule, config_);
+  if (expected.rank == 3) {
+    expected[1] *= rule.hf_fused.parts;
+    const Shape transposed{expected[0], expected[2], expected[1]};
+    if (same_shape(tensor.shape(), transposed) && !same_shape(transposed, expected))
+      throw Error(ErrorCode::unsupported_model, file_->metadata().file(),
+                  fmt::format("tensor \"{}\" has shape {}: its experts' matrices are transposed; "
+                              "wanted {}",
+                              tensor.name, to_string(tensor.shape()), to_string(expected)),
+                  "save the model again with transformers, which stores this architecture's "
+                  "experts one by one or outputs by inputs");
+  }
+  check_tensor(tensor, expected);
 }
 
 // Vectors are few bytes, and computed in F32 only.

@@ -26,4 +26,9 @@ std::string tensor_name(const TensorRule& rule, WeightOrder order, std::int32_t 
   return name;
 }
 
+std::string fused_tensor_name(const TensorRule& rule, WeightOrder order, std::int32_t layer) {
+  if (order == WeightOrder::gguf || rule.hf_fused.name.empty()) return {};
+  return fmt::format("model.layers.{}.{}", layer, rule.hf_fused.name);
+}
+
 }  // namespace strata

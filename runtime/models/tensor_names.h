@@ -19,4 +19,7 @@ inline bool is_per_expert(const TensorRule& rule, WeightOrder order) {
 std::string tensor_name(const TensorRule& rule, WeightOrder order, std::int32_t layer,
                         std::int64_t expert);
 
+/// What a file of transformers 5 calls it, if otherwise; empty: as tensor_name() says.
+std::string fused_tensor_name(const TensorRule& rule, WeightOrder order, std::int32_t layer);
+
 }  // namespace strata

@@ -14,15 +14,35 @@ ExpertCounts& ExpertCounts::operator+=(const ExpertCounts& other) {
 ExpertCache::ExpertCache(std::int32_t layers, std::int32_t experts, std::int32_t slots)
     : experts_(experts),
       entries_(static_cast<std::size_t>(slots)),
+      newest_(slots - 1),
       slot_of_(static_cast<std::size_t>(layers) * static_cast<std::size_t>(experts), -1) {
-  misses_.reserve(entries_.size());
+  misses_.reserve(static_cast<std::size_t>(std::min(slots, experts)));
+  for (std::int32_t slot = 0; slot < slots; ++slot)
+    entry(slot) = {-1, slot - 1, slot + 1 < slots ? slot + 1 : -1};
 }
 
-std::int32_t ExpertCache::oldest() const {
-  const auto least =
-      std::min_element(entries_.begin(), entries_.end(),
-                       [](const Entry& a, const Entry& b) { return a.used < b.used; });
-  return static_cast<std::int32_t>(least - entries_.begin());
+void ExpertCache::unlink(std::int32_t slot) {
+  const Entry& gone = entry(slot);
+  (gone.older < 0 ? oldest_ : entry(gone.older).newer) = gone.newer;
+  (gone.newer < 0 ? newest_ : entry(gone.newer).older) = gone.older;
+}
+
+void ExpertCache::make_newest(std::int32_t slot) {
+  if (slot == newest_) return;
+  unlink(slot);
+  entry(newest_).newer = slot;
+  entry(slot).older = newest_;
+  entry(slot).newer = -1;
+  newest_ = slot;
+}
+
+void ExpertCache::make_oldest(std::int32_t slot) {
+  if (slot == oldest_) return;
+  unlink(slot);
+  entry(oldest_).older = slot;
+  entry(slot).newer = oldest_;
+  entry(slot).older = -1;
+  oldest_ = slot;
 }
 
 // Those that are here become the most recent ones before the first of the others needs a slot, and
@@ -36,20 +56,21 @@ std::span<const ExpertCache::Miss> ExpertCache::request(std::int32_t layer,
   for (std::size_t i = 0; i < experts.size(); ++i) {
     slots_of[i] = left > 0 ? slot_of_[static_cast<std::size_t>(layer * experts_ + experts[i])] : -1;
     if (slots_of[i] < 0) continue;
-    entries_[static_cast<std::size_t>(slots_of[i])].used = ++clock_;
+    make_newest(slots_of[i]);
     ++counts_.hits;
     --left;
   }
   for (std::size_t i = 0; i < experts.size() && left > 0; ++i) {
     if (slots_of[i] >= 0) continue;
-    const std::int32_t slot = oldest();
-    Entry& entry = entries_[static_cast<std::size_t>(slot)];
-    if (entry.key >= 0) {
-      slot_of_[static_cast<std::size_t>(entry.key)] = -1;
+    const std::int32_t slot = oldest_;
+    std::int32_t& key = entry(slot).key;
+    if (key >= 0) {
+      slot_of_[static_cast<std::size_t>(key)] = -1;
       ++counts_.evictions;
     }
-    entry = {layer * experts_ + experts[i], ++clock_};
-    slot_of_[static_cast<std::size_t>(entry.key)] = slot;
+    key = layer * experts_ + experts[i];
+    slot_of_[static_cast<std::size_t>(key)] = slot;
+    make_newest(slot);
     slots_of[i] = slot;
     misses_.push_back({experts[i], slot});
     ++counts_.misses;
@@ -59,9 +80,10 @@ std::span<const ExpertCache::Miss> ExpertCache::request(std::int32_t layer,
 }
 
 void ExpertCache::forget(std::int32_t slot) {
-  Entry& entry = entries_[static_cast<std::size_t>(slot)];
-  if (entry.key >= 0) slot_of_[static_cast<std::size_t>(entry.key)] = -1;
-  entry = {};
+  std::int32_t& key = entry(slot).key;
+  if (key >= 0) slot_of_[static_cast<std::size_t>(key)] = -1;
+  key = -1;
+  make_oldest(slot);
 }
 
 namespace {

@@ -42,17 +42,23 @@ class ExpertCache {
   const ExpertCounts& counts() const { return counts_; }
 
  private:
+  // A slot, in a list from the one that was used longest ago to the most recent one.
   struct Entry {
-    std::int32_t key = -1;   // layer * experts + expert; -1: empty
-    std::uint64_t used = 0;  // the larger the more recently; 0: never
+    std::int32_t key = -1;  // layer * experts + expert; -1: empty
+    std::int32_t older = -1;
+    std::int32_t newer = -1;
   };
-  std::int32_t oldest() const;
+  Entry& entry(std::int32_t slot) { return entries_[static_cast<std::size_t>(slot)]; }
+  void unlink(std::int32_t slot);
+  void make_newest(std::int32_t slot);
+  void make_oldest(std::int32_t slot);
 
   std::int32_t experts_;
   std::vector<Entry> entries_;
+  std::int32_t oldest_ = 0;
+  std::int32_t newest_ = -1;
   std::vector<std::int32_t> slot_of_;  // by key; -1: not here
   std::vector<Miss> misses_;
-  std::uint64_t clock_ = 0;
   ExpertCounts counts_;
 };
 

@@ -4,9 +4,10 @@
 
 namespace strata {
 
-ReadCrew::ReadCrew(BlockReader& reader, std::vector<std::span<std::byte>> slots, int threads)
-    : reader_(reader) {
-  reader_.prepare(slots);
+ReadCrew::ReadCrew(BlockReader& reader, std::vector<std::span<std::byte>> slots, int threads,
+                   bool prepare)
+    : reader_(reader), waiting_(slots.size()) {
+  if (prepare) reader_.prepare(slots);
   for (const std::span<std::byte> slot : slots) jobs_.emplace_back().memory = slot;
   for (int i = 0; i < threads; ++i)
     threads_.emplace_back([this](std::stop_token stop) { work(std::move(stop)); });
@@ -34,7 +35,7 @@ void ReadCrew::start(std::size_t slot, const StreamUnit& unit) {
   }
   {
     const std::lock_guard lock(mutex_);
-    job.turn = ++turn_;
+    waiting_[(first_waiting_ + waiting_count_++) % waiting_.size()] = slot;
     job.state = State::waiting;
   }
   changed_.notify_all();
@@ -59,10 +60,11 @@ void ReadCrew::abandon(std::size_t slot) noexcept {
 
 // The one that has waited longest.
 ReadCrew::Job* ReadCrew::next() {
-  Job* first = nullptr;
-  for (Job& job : jobs_)
-    if (job.state == State::waiting && (first == nullptr || job.turn < first->turn)) first = &job;
-  return first;
+  if (waiting_count_ == 0) return nullptr;
+  Job& first = jobs_[waiting_[first_waiting_]];
+  first_waiting_ = (first_waiting_ + 1) % waiting_.size();
+  --waiting_count_;
+  return &first;
 }
 
 void ReadCrew::work(std::stop_token stop) {

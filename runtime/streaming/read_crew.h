@@ -20,8 +20,10 @@ namespace strata {
 class ReadCrew {
  public:
   /// Units of at most kMostExpertMatrices parts. `reader` and the slots' memory are borrowed. With
-  /// 0 threads reads are done in start().
-  ReadCrew(BlockReader& reader, std::vector<std::span<std::byte>> slots, int threads);
+  /// 0 threads reads are done in start(). `prepare`: the reader registers the slots, which is for
+  /// a few of them.
+  ReadCrew(BlockReader& reader, std::vector<std::span<std::byte>> slots, int threads,
+           bool prepare = true);
   ~ReadCrew();
   ReadCrew(const ReadCrew&) = delete;
   ReadCrew& operator=(const ReadCrew&) = delete;
@@ -42,7 +44,6 @@ class ReadCrew {
     std::span<std::byte> memory;
     const StreamUnit* unit = nullptr;
     State state = State::idle;
-    std::uint64_t turn = 0;
     std::exception_ptr error;
     std::array<const std::byte*, kMostExpertMatrices> places{};
   };
@@ -52,7 +53,9 @@ class ReadCrew {
 
   BlockReader& reader_;
   std::vector<Job> jobs_;
-  std::uint64_t turn_ = 0;
+  std::vector<std::size_t> waiting_;  // jobs in the order of start(): a ring as long as jobs_
+  std::size_t first_waiting_ = 0;
+  std::size_t waiting_count_ = 0;
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::vector<std::jthread> threads_;

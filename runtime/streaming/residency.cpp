@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "runtime/core/error.h"
-#include "runtime/core/memory_text.h"
+#include "runtime/streaming/residency_experts.h"
 #include "runtime/streaming/residency_search.h"
 #include "runtime/streaming/residency_text.h"
 
@@ -27,7 +27,9 @@ void check(const ResidencyRequest& request) {
   };
   if (request.units.empty() || request.blocks.empty()) refuse_request("has no units or no blocks");
   if (!request.kv_bytes || !request.compute_bytes) refuse_request("has no sizes of the step");
-  if (request.experts.all > 0 && (!request.experts.bytes || !request.experts.most))
+  const ExpertSlots& experts = request.experts;
+  if (experts.all > 0 && (!experts.bytes || !experts.most || !experts.pinned ||
+                          !experts.most_kept || !experts.hit_rate || experts.layers < 1))
     refuse_request("has no sizes of experts");
   if (request.context < 1 || request.sequences < 1 || request.max_tokens < 1 ||
       request.context_step < 1 || request.typical_prompt < 0 || request.typical_answer < 1)
@@ -200,66 +202,6 @@ class Planner {
   StepShape shape_;
 };
 
-/// Plans of what is beside the experts, and slots for these in what is left.
-class ExpertPlanner {
- public:
-  explicit ExpertPlanner(const ResidencyRequest& request) : request_(request) {
-    const ExpertSlots& experts = request.experts;
-    const std::uint64_t pinned = std::min(request.budgets.pinned, request.budgets.host);
-    if (!request.unified && experts.pinned > pinned)
-      throw Error(ErrorCode::does_not_fit, request.device,
-                  fmt::format("needs {} of pinned memory to bring experts; has {}",
-                              bytes_text(experts.pinned), bytes_text(pinned)),
-                  "more memory for the host (--host-mem)");
-  }
-
-  // What every token uses stays if that leaves room for a single expert, better for a token's; and
-  // where it streams a token's experts have room, if that is possible.
-  ResidencyPlan plan() const {
-    const std::int64_t token = std::max<std::int64_t>(request_.experts.token, 1);
-    const ResidencyRequest roomy = beside(token);
-    const ResidencyRequest narrow = beside(1);
-    std::optional<ResidencyPlan> best = Planner(roomy).find();
-    if (best && !best->streams) return with_slots(std::move(*best), token);
-    ResidencyPlan least = Planner(narrow).plan();
-    if (!best || !least.streams) return with_slots(std::move(least), 1);
-    return with_slots(std::move(*best), token);
-  }
-
- private:
-  // The request for the rest, with room kept for so many experts.
-  ResidencyRequest beside(std::int64_t slots) const {
-    ResidencyRequest rest = request_;
-    const std::uint64_t room = request_.experts.bytes(slots);
-    rest.compute_bytes = [room, compute = request_.compute_bytes](const StepShape& shape) {
-      return room + compute(shape);
-    };
-    rest.cpu_may_compute = false;
-    if (request_.unified) return rest;
-    rest.budgets.pinned -= request_.experts.pinned;
-    rest.budgets.host -= request_.experts.pinned;
-    return rest;
-  }
-
-  ResidencyPlan with_slots(ResidencyPlan plan, std::int64_t kept) const {
-    const ExpertSlots& experts = request_.experts;
-    const std::uint64_t room = experts.bytes(kept);
-    const std::uint64_t left = request_.budgets.device - plan.need.total();
-    plan.expert_slots = std::max(kept, experts.most(room + left));
-    plan.need.compute -= room;
-    plan.need.experts = experts.bytes(plan.expert_slots);
-    plan.pinned_bytes += experts.pinned;
-    if (!request_.unified) plan.host_bytes += experts.pinned;
-    plan.streams = true;
-    plan.predicted.reset();
-    plan.links.clear();
-    plan.binding_link = {};
-    return plan;
-  }
-
-  const ResidencyRequest& request_;
-};
-
 }  // namespace
 
 std::string_view tier_name(Tier tier) {
@@ -269,7 +211,15 @@ std::string_view tier_name(Tier tier) {
 
 ResidencyPlan plan_residency(const ResidencyRequest& request) {
   check(request);
-  return request.experts.all > 0 ? ExpertPlanner(request).plan() : Planner(request).plan();
+  return request.experts.all > 0 ? plan_with_experts(request) : require_units_plan(request);
+}
+
+std::optional<ResidencyPlan> plan_units(const ResidencyRequest& request) {
+  return Planner(request).find();
+}
+
+ResidencyPlan require_units_plan(const ResidencyRequest& request) {
+  return Planner(request).plan();
 }
 
 void force_gpu_layers(std::vector<PlanUnit>& units, std::int64_t gpu_layers) {

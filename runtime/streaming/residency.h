@@ -56,14 +56,50 @@ struct BlockChoice {
 /// Experts that come one by one into slots on the device, when they are chosen. They are in no
 /// unit.
 struct ExpertSlots {
-  std::int64_t all = 0;          ///< experts of all layers together; 0: none come so
-  std::int64_t token = 0;        ///< of those, what one token uses
-  std::uint64_t file_bytes = 0;  ///< of all
-  std::uint64_t pinned = 0;      ///< host memory on their way; 0 where memory is unified
+  std::int64_t all = 0;            ///< experts of all layers together; 0: none come so
+  std::int64_t token = 0;          ///< of those, what one token uses
+  std::uint64_t file_bytes = 0;    ///< of all
+  std::uint64_t device_bytes = 0;  ///< of all, in the kernels' layout
+  double flops_per_token = 0;      ///< of their matmuls
+  std::int64_t layers = 0;         ///< that have them
+  std::int64_t launches = 0;       ///< that ask for experts in a step, of all layers together
   /// Device memory of so many slots, at least 1: all that is taken for them.
   std::function<std::uint64_t(std::int64_t slots)> bytes;
   /// The most slots that fit into so many bytes; 0: not one.
   std::function<std::int64_t(std::uint64_t bytes)> most;
+  /// Pinned memory of the host when so many stay in it; 0: of those on their way. All of it is 0
+  /// where memory is unified, and counted in `bytes`.
+  std::function<std::uint64_t(std::int64_t kept)> pinned;
+  /// The most that can stay in so many bytes of it.
+  std::function<std::int64_t(std::uint64_t bytes)> most_kept;
+  /// Share of a token's experts that so many slots have, if all are chosen equally often.
+  std::function<double(std::int64_t slots)> hit_rate;
+};
+
+/// Experts of all layers together.
+struct ExpertCount {
+  std::int64_t all = 0;
+  std::int64_t token = 0;        ///< of those, what one token uses
+  std::uint64_t file_bytes = 0;  ///< of all
+};
+
+/// What the experts of a mixture take in a step. How many must come depends on the text: what is
+/// not known is assumed, and can be replaced by what was counted.
+struct ExpertEstimate {
+  double rest_seconds = 0;  ///< of a step in which nothing comes
+  double wanted = 0;        ///< experts that a launch asks for
+  double launches = 0;      ///< of a step
+  double read_seconds = 0;  ///< of one expert of a launch: from the file,
+  double copy_seconds = 0;  ///< ... and to its slot, where the reads of others go on
+  double hit_rate = 0;      ///< assumed share that is in slots: slots by experts, all being
+                            ///< chosen equally often
+  double kept_rate = 0;     ///< assumed share of the others that is in pinned memory
+
+  /// Seconds of a step in which these shares of experts are there.
+  double step_seconds(double hits, double kept) const;
+  double step_seconds() const { return step_seconds(hit_rate, kept_rate); }
+  /// Nothing is there: no text makes a step longer.
+  double longest_step_seconds() const { return step_seconds(0, 0); }
 };
 
 /// Bytes that may be taken. Where memory is unified only `device` counts.
@@ -80,7 +116,11 @@ struct ResidencyRequest {
   std::string device = "device";    ///< for messages: "cuda:0"
   std::vector<PlanUnit> units;      ///< in the order of execution
   std::vector<BlockChoice> blocks;  ///< largest first; at least one
-  ExpertSlots experts;              ///< beside the units; the CPU computes no layer then
+  ExpertSlots experts;              ///< beside the units
+  /// The experts that come if the CPU has these layers too, rising, with theirs; and those layers
+  /// as units of the CPU, by layer. Empty where the CPU may not.
+  std::function<ExpertSlots(const std::vector<std::int32_t>& layers)> experts_without;
+  std::vector<PlanUnit> whole_layers;
   Budgets budgets;
   LinkSpeeds links;
   bool unified = false;          ///< the device computes in host memory: nothing is uploaded
@@ -145,17 +185,20 @@ struct ResidencyPlan {
   bool streams = false;     ///< some unit is not resident on what computes it, or experts come
   BlockChoice block;        ///< if units stream; the zero value otherwise
   std::int64_t expert_slots = 0;  ///< experts that have room; 0: none come one by one
+  std::int64_t experts_kept = 0;  ///< experts that stay in pinned memory once they are read
+  ExpertCount coming;             ///< experts that come one by one: not the CPU's
   int slots = 0;                  ///< of the device; 0 where memory is unified or nothing streams
   int ring_slots = 0;             ///< 0 where nothing is read from the file in a sweep
   DeviceNeed need;
-  std::uint64_t pinned_bytes = 0;  ///< ring and pinned units
+  std::uint64_t pinned_bytes = 0;  ///< ring, pinned units, and experts on their way or kept
   std::uint64_t host_bytes = 0;    ///< those, and what the CPU computes with; 0 where unified
   std::uint64_t bytes_of(Tier tier) const { return tier_bytes[static_cast<int>(tier)]; }
   std::uint64_t tier_bytes[4] = {};  ///< file bytes by tier
 
-  /// Empty where a speed that it needs was not measured, and where experts come: how many depends
-  /// on the text. So are the links then.
+  /// Empty where a speed that it needs was not measured. Where experts come, under the assumptions
+  /// of `experts`, as are the links.
   std::optional<PredictedSweep> predicted;
+  std::optional<ExpertEstimate> experts;
   std::vector<LinkUse> links;
   std::string_view binding_link;   ///< a name of `links`; empty without a prediction
   std::vector<std::string> notes;  ///< for the user: what became smaller, and why
@@ -166,8 +209,10 @@ struct ResidencyPlan {
 /// where that gains 5 %. Everything fits: all is resident and there are no slots. Nothing does: row
 /// blocks shrink, then the prompt chunk, then a context that nobody asked for. Experts that come
 /// one by one get as many slots as there is room for beside the rest, at least one; where the rest
-/// streams too, as many as a token uses if that can be. A pure function of
-/// the request; no byte is touched. Throws Error{does_not_fit} with need, have and what to try;
+/// streams too, as many as a token uses if that can be. Experts that have no slot stay in pinned
+/// memory where the file is slower than that, and as far as the budget goes. The CPU takes layers
+/// with their experts where that gains 5 %. A pure function of the request; no byte is touched.
+/// Throws Error{does_not_fit} with need, have and what to try;
 /// Error{bad_request} for a request that makes no sense.
 ResidencyPlan plan_residency(const ResidencyRequest& request);
 

@@ -16,6 +16,7 @@ struct StreamStats {
   std::uint64_t expert_hits = 0;     ///< experts that a launch found on the device
   std::uint64_t expert_misses = 0;   ///< ... and that had to be brought
   std::uint64_t expert_evictions = 0;  ///< ... in place of another
+  std::uint64_t expert_host_hits = 0;  ///< of the misses, came from pinned memory, not the file
   double reader_seconds = 0;           ///< inside reads, summed over the reader threads
   bool pageable = false;  ///< the system refused to pin the host's memory: copies are slower
 
@@ -30,6 +31,7 @@ struct StreamStats {
     expert_hits += other.expert_hits;
     expert_misses += other.expert_misses;
     expert_evictions += other.expert_evictions;
+    expert_host_hits += other.expert_host_hits;
     reader_seconds += other.reader_seconds;
     pageable = pageable || other.pageable;
     return *this;

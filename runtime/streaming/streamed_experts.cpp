@@ -1,7 +1,7 @@
 #include "runtime/streaming/streamed_experts.h"
 
 #include <algorithm>
-#include <chrono>
+#include <array>
 #include <set>
 
 namespace strata {
@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::size_t kRawSlots = 2;
 constexpr std::size_t kAlign = 256;
-constexpr std::size_t kPage = 4096;
 
 std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -23,21 +22,15 @@ PreparedOp pack_op(Device& device, const TensorDesc& from, const TensorDesc& to)
   return from == to ? PreparedOp{} : prepare_op(device, {Pack{}, {from}, {}, {to}});
 }
 
-// The place in pinned memory that is aligned as readers want it.
-std::span<std::byte> page_aligned(const Buffer& buffer, std::size_t bytes) {
-  const auto address = reinterpret_cast<std::uintptr_t>(buffer.data());
-  return {buffer.data() + ((address + kPage - 1) / kPage * kPage - address), bytes};
-}
-
-// Copies do not write to their source: the cast only fits the one span type.
-BufferSpan pinned(const std::byte* data, std::size_t bytes) {
-  return {const_cast<std::byte*>(data), bytes, MemoryKind::pinned};
-}
-
-std::uint64_t now_ns() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::steady_clock::now().time_since_epoch())
-                                        .count());
+// The most below `too_many` that fit, as more need no less; 0: none does.
+template <typename Fits>
+std::int64_t most_that_fit(std::int64_t too_many, Fits&& does_fit) {
+  std::int64_t fit = 0;
+  while (fit + 1 < too_many) {
+    const std::int64_t middle = fit + (too_many - fit) / 2;
+    (does_fit(middle) ? fit : too_many) = middle;
+  }
+  return fit;
 }
 
 }  // namespace
@@ -82,7 +75,10 @@ std::uint32_t StreamedExperts::add(std::int32_t layer, std::vector<ExpertMatrix>
         std::equal(launch.units[0].parts.begin(), launch.units[0].parts.end(),
                    launches_[i].units[0].parts.begin(), same))
       return static_cast<std::uint32_t>(i);
-  ++groups_[launch.group].launches;
+  Group& group = groups_[launch.group];
+  launch.of_group = group.launches++;
+  for (const StreamUnit& unit : launch.units)
+    group.host_slot_bytes = std::max(group.host_slot_bytes, BlockReader::slot_bytes(unit));
   launches_.push_back(std::move(launch));
   return static_cast<std::uint32_t>(launches_.size() - 1);
 }
@@ -112,12 +108,19 @@ std::uint64_t StreamedExperts::raw_slot_bytes() const {
   return most;
 }
 
-std::uint64_t StreamedExperts::host_slot_bytes() const {
-  std::uint64_t most = 0;
-  for (const Launch& launch : launches_)
-    for (const StreamUnit& unit : launch.units)
-      most = std::max(most, BlockReader::slot_bytes(unit));
-  return most;
+// Where nothing is kept all launches have the same slots for what is on its way.
+std::vector<HostExperts::Group> StreamedExperts::host_groups(const ExpertOptions& options) const {
+  std::vector<HostExperts::Group> hosts;
+  HostExperts::Group shared{static_cast<std::int32_t>(launches_.size()), 0, 1, options.host_slots};
+  for (const Group& group : groups_) {
+    shared.experts = std::max(shared.experts, group.experts);
+    shared.slot_bytes = std::max(shared.slot_bytes, group.host_slot_bytes);
+    const std::int64_t kept = options.kept * group.launches / layers();
+    const std::int64_t all = std::int64_t{group.launches} * group.experts;
+    hosts.push_back({group.launches, group.experts, group.host_slot_bytes,
+                     std::max<std::int64_t>(std::min(kept, all), options.host_slots)});
+  }
+  return options.kept > 0 ? hosts : std::vector{shared};
 }
 
 std::uint64_t StreamedExperts::workspace_bytes() const {
@@ -131,7 +134,8 @@ std::uint64_t StreamedExperts::workspace_bytes() const {
 ExpertMemory StreamedExperts::memory(const ExpertOptions& options) const {
   ExpertMemory need;
   need.device = kRawSlots * raw_slot_bytes() + workspace_bytes();
-  need.pinned = static_cast<std::uint64_t>(options.host_slots) * (host_slot_bytes() + kPage);
+  for (const HostExperts::Group& group : host_groups(options))
+    need.pinned += HostExperts::bytes(group.slot_bytes, group.slots, options.host_slots);
   for (const Group& group : groups_)
     for (const std::int32_t slots : share_of(group, options).slots)
       for (const TensorDesc& desc : group.wanted)
@@ -139,16 +143,40 @@ ExpertMemory StreamedExperts::memory(const ExpertOptions& options) const {
   return need;
 }
 
+std::int64_t StreamedExperts::all() const {
+  std::int64_t experts = 0;
+  for (const Group& group : groups_) experts = std::max<std::int64_t>(experts, group.experts);
+  return experts * layers();
+}
+
 std::int64_t StreamedExperts::most_slots(ExpertOptions options, std::uint64_t device_bytes) const {
-  std::int64_t fits = 0;
-  std::int64_t too_many = 1;
-  for (const Group& group : groups_)
-    too_many = std::max(too_many, layers() * group.experts + std::int64_t{1});
-  while (fits + 1 < too_many) {
-    options.slots = fits + (too_many - fits) / 2;
-    (memory(options).device <= device_bytes ? fits : too_many) = options.slots;
+  return most_that_fit(all() + 1, [&](std::int64_t slots) {
+    options.slots = slots;
+    return memory(options).device <= device_bytes;
+  });
+}
+
+std::int64_t StreamedExperts::most_kept(ExpertOptions options, std::uint64_t pinned_bytes) const {
+  return most_that_fit(all() + 1, [&](std::int64_t kept) {
+    options.kept = kept;
+    return memory(options).pinned <= pinned_bytes;
+  });
+}
+
+double StreamedExperts::uniform_hit_rate(const ExpertOptions& options) const {
+  double found = 0;
+  for (const Group& group : groups_) {
+    const ExpertShare share = share_of(group, options);
+    for (const std::int32_t cache : share.cache_of) {
+      const std::int32_t slots = share.slots[static_cast<std::size_t>(cache)];
+      const auto users = std::ranges::count(share.cache_of, cache);
+      if (slots == group.experts * users)
+        found += 1;  // nothing is ever pushed out
+      else if (users == 1 && slots >= options.used)
+        found += static_cast<double>(slots) / group.experts;
+    }
   }
-  return fits;
+  return launches_.empty() ? 0 : found / static_cast<double>(launches_.size());
 }
 
 void StreamedExperts::make_banks(Group& group, std::size_t index, const ExpertOptions& options) {
@@ -162,7 +190,7 @@ void StreamedExperts::make_banks(Group& group, std::size_t index, const ExpertOp
   }
   for (std::size_t b = 0; b < share.slots.size(); ++b) {
     const std::int32_t slots = share.slots[b];
-    Bank& bank = group.banks.emplace_back(Bank{{layers_of[b], group.experts, slots}, {}, {}});
+    Bank& bank = group.banks.emplace_back(Bank{{layers_of[b], group.experts, slots}, {}, 0, {}});
     for (const TensorDesc& desc : group.wanted)
       bank.slabs.push_back(
           device_.allocate(static_cast<std::size_t>(slots) * byte_size(desc), MemoryKind::device));
@@ -171,30 +199,38 @@ void StreamedExperts::make_banks(Group& group, std::size_t index, const ExpertOp
   }
 }
 
-void StreamedExperts::load(BlockReader& reader, const ExpertOptions& options) {
+void StreamedExperts::observe(Bank& bank) {
+  const std::size_t slots = bank.last_use.size();
+  for (std::size_t slot = 0; slot < slots; ++slot)
+    for (const Buffer& slab : bank.slabs) {
+      const std::size_t bytes = slab.bytes() / slots;
+      const std::size_t place = observed_.add({slab.data() + slot * bytes, bytes});
+      if (slot == 0 && &slab == bank.slabs.data()) bank.observed = place;
+    }
+}
+
+void StreamedExperts::load(BlockReader& reader, const ExpertOptions& options,
+                           SlotObserver* observer) {
   for (std::size_t i = 0; i < groups_.size(); ++i) make_banks(groups_[i], i, options);
+  observed_ = SlotTasks(device_.info().unified ? nullptr : observer, kObservedSlots);
+  for (Group& group : groups_)
+    for (Bank& bank : group.banks) observe(bank);
   if (!device_.info().unified) upload_ = device_.open_stream(StreamRole::upload);
   if (workspace_bytes() > 0) workspace_ = device_.allocate(workspace_bytes(), MemoryKind::device);
   const std::uint64_t raw_bytes = raw_slot_bytes();
   for (std::size_t i = 0; i < kRawSlots && raw_bytes > 0; ++i)
     raw_.push_back(device_.allocate(raw_bytes, MemoryKind::device));
   raw_free_.resize(raw_.size());
-  const std::uint64_t host_bytes = host_slot_bytes();
-  std::vector<std::span<std::byte>> slots;
-  for (std::int32_t i = 0; i < std::max(options.host_slots, 1); ++i) {
-    host_.push_back(device_.allocate(host_bytes + kPage, MemoryKind::pinned));
-    slots.push_back(page_aligned(host_.back(), host_bytes));
-  }
-  host_free_.resize(host_.size());
-  crew_.emplace(reader, std::move(slots), options.readers);
+  load_host(reader, options);
 }
 
-// The slot's last bytes have left it, and the next are on their way.
-void StreamedExperts::start_read(const Launch& launch, std::int32_t expert, std::size_t host,
-                                 Stream& compute) {
-  const Event& free = host_free_[host];
-  if (free.stream != nullptr) (upload_ ? *upload_ : compute).await(free.ticket);
-  crew_->start(host, launch.units[static_cast<std::size_t>(expert)]);
+void StreamedExperts::load_host(BlockReader& reader, const ExpertOptions& options) {
+  keeps_ = options.kept > 0;
+  const std::vector<HostExperts::Group> hosts = host_groups(options);
+  std::int32_t most = 0;
+  for (const HostExperts::Group& host : hosts) most = std::max(most, host.experts);
+  pending_.reserve(static_cast<std::size_t>(most));
+  host_.load(device_, reader, hosts, options.host_slots, options.readers);
 }
 
 void StreamedExperts::pack(const Group& group, std::size_t matrix, std::byte* from, std::byte* to,
@@ -206,28 +242,23 @@ void StreamedExperts::pack(const Group& group, std::size_t matrix, std::byte* fr
 }
 
 void StreamedExperts::bring_unified(const Group& group, Bank& bank, std::int32_t slot,
-                                    std::size_t host, std::span<const std::byte* const> places,
-                                    Stream& compute) {
-  for (std::size_t m = 0; m < places.size(); ++m) {
+                                    HostExperts::Slot& host, Stream& compute) {
+  for (std::size_t m = 0; m < group.file.size(); ++m) {
     const std::size_t bytes = byte_size(group.wanted[m]);
     std::byte* const to = bank.slabs[m].data() + static_cast<std::size_t>(slot) * bytes;
     if (group.pack[m].run != nullptr)
-      pack(group, m, const_cast<std::byte*>(places[m]), to, compute);
+      pack(group, m, const_cast<std::byte*>(host.places[m]), to, compute);
     else
-      compute.copy({to, bytes, MemoryKind::device}, pinned(places[m], bytes));
+      compute.copy({to, bytes, MemoryKind::device}, host_span(host.places[m], bytes));
   }
-  host_free_[host] = compute.record();
+  host.free = compute.record();
 }
 
 // File bytes go up beside the computing. Packing is work of the compute stream, in whose order the
 // slot's last use comes before; what is copied right into the slot has to wait for it.
-void StreamedExperts::bring(const Group& group, Bank& bank, std::int32_t slot, std::size_t host,
-                            Stream& compute) {
-  const std::uint64_t begin = now_ns();
-  const std::span<const std::byte* const> places = crew_->finish(host);
-  stats_.io_wait_ns += now_ns() - begin;
-  for (const TensorDesc& desc : group.file) stats_.bytes_read += byte_size(desc);
-  if (device_.info().unified) return bring_unified(group, bank, slot, host, places, compute);
+void StreamedExperts::bring(const Group& group, Bank& bank, std::int32_t slot,
+                            HostExperts::Slot& host, Stream& compute) {
+  if (device_.info().unified) return bring_unified(group, bank, slot, host, compute);
   const auto wait_for = [&](const Event& event) {
     if (event.stream != nullptr) upload_->wait(event);
   };
@@ -239,48 +270,62 @@ void StreamedExperts::bring(const Group& group, Bank& bank, std::int32_t slot, s
     raw = raw_[next_raw_].data();
   }
   std::array<std::byte*, kMostExpertMatrices> to_pack{};
-  for (std::size_t m = 0; m < places.size(); ++m) {
+  for (std::size_t m = 0; m < group.file.size(); ++m) {
     const std::size_t bytes = byte_size(group.file[m]);
     std::byte* to =
         bank.slabs[m].data() + static_cast<std::size_t>(slot) * byte_size(group.wanted[m]);
+    const std::size_t seen = observed(bank, slot, m);
     if (group.pack[m].run != nullptr) {
+      observed_.fill(compute, seen);
       to = to_pack[m] = raw;
       raw += aligned(bytes);
+    } else {
+      observed_.fill(*upload_, seen);
     }
-    upload_->copy({to, bytes, MemoryKind::device}, pinned(places[m], bytes));
+    upload_->copy({to, bytes, MemoryKind::device}, host_span(host.places[m], bytes));
+    if (to_pack[m] == nullptr) observed_.filled(*upload_, seen);
     stats_.bytes_uploaded += bytes;
   }
-  host_free_[host] = upload_->record();
-  compute.wait(host_free_[host]);
-  for (std::size_t m = 0; m < places.size(); ++m)
-    if (to_pack[m] != nullptr)
-      pack(group, m, to_pack[m],
-           bank.slabs[m].data() + static_cast<std::size_t>(slot) * byte_size(group.wanted[m]),
-           compute);
+  host.free = upload_->record();
+  compute.wait(host.free);
+  for (std::size_t m = 0; m < group.file.size(); ++m) {
+    if (to_pack[m] == nullptr) continue;
+    observed_.filled(compute, observed(bank, slot, m));  // by the op that is next
+    pack(group, m, to_pack[m],
+         bank.slabs[m].data() + static_cast<std::size_t>(slot) * byte_size(group.wanted[m]),
+         compute);
+  }
   if (!raw_.empty()) raw_free_[next_raw_] = compute.record();
 }
 
-// Reads run ahead of uploads by as many experts as there are slots on the host.
+void StreamedExperts::start(const Launch& launch, std::int32_t expert, Stream& compute) {
+  const StreamUnit& unit = launch.units[static_cast<std::size_t>(expert)];
+  Stream& copies = upload_ ? *upload_ : compute;
+  const auto number = static_cast<std::int32_t>(&launch - launches_.data());
+  pending_.push_back(host_.start(keeps_ ? launch.group : 0, keeps_ ? launch.of_group : number,
+                                 expert, unit, copies));
+  if (pending_.back().reading) stats_.bytes_read += unit.bytes();
+}
+
+// Reads run ahead of uploads.
 void StreamedExperts::fill(const Launch& launch, Bank& bank,
                            std::span<const ExpertCache::Miss> misses, Stream& compute) {
-  const std::size_t ahead = crew_->slots();
-  const std::size_t first = next_host_;
-  std::size_t started = 0;
-  std::size_t finished = 0;  // reads whose end was waited for
+  pending_.clear();
+  std::size_t finished = 0;
   std::size_t there = 0;
   try {
     for (; there < misses.size(); ++there) {
-      for (; started < misses.size() && started < there + ahead; ++started)
-        start_read(launch, misses[started].expert, (first + started) % ahead, compute);
+      while (pending_.size() < std::min(misses.size(), there + host_.most_pending()))
+        start(launch, misses[pending_.size()].expert, compute);
       finished = there + 1;
-      bring(groups_[launch.group], bank, misses[there].slot, (first + there) % ahead, compute);
+      bring(groups_[launch.group], bank, misses[there].slot, host_.finish(pending_[there]),
+            compute);
     }
   } catch (...) {
-    for (; finished < started; ++finished) crew_->abandon((first + finished) % ahead);
+    for (std::size_t i = there; i < pending_.size(); ++i) host_.drop(pending_[i], i < finished);
     for (; there < misses.size(); ++there) bank.cache.forget(misses[there].slot);
     throw;
   }
-  next_host_ = (first + misses.size()) % ahead;
 }
 
 ExpertLease StreamedExperts::acquire(std::uint32_t launch_number,
@@ -311,6 +356,9 @@ void StreamedExperts::release(const ExpertLease& lease, const Event& last_use) {
 
 ExpertStats StreamedExperts::stats() const {
   ExpertStats all = stats_;
+  all.host_hits = host_.hits();
+  all.io_wait_ns = host_.wait_ns();
+  all.pageable = host_.kind() == MemoryKind::host;
   for (const Group& group : groups_)
     for (const Bank& bank : group.banks) all.counts += bank.cache.counts();
   return all;

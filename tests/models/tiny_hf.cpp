@@ -118,6 +118,45 @@ void TinyHf::fill(std::string_view dtype) {
   }
 }
 
+// One after the other, of each expert the rows of all `parts`.
+void TinyHf::fuse(const std::string& layer, const std::vector<std::string>& parts,
+                  const std::string& name, bool transposed) {
+  Tensor fused;
+  std::size_t experts = 0;
+  const auto part_of = [&](std::size_t expert, const std::string& part) {
+    std::string found = part;
+    return layer + found.replace(part.find('*'), 1, std::to_string(expert));
+  };
+  for (; tensors.contains(part_of(experts, parts[0])); ++experts)
+    for (const std::string& part : parts) {
+      const auto tensor = tensors.extract(part_of(experts, part));
+      fused.dtype = tensor.mapped().dtype;
+      fused.shape = tensor.mapped().shape;
+      fused.data += tensor.mapped().data;
+    }
+  fused.shape = {experts, parts.size() * fused.shape[0], fused.shape[1]};
+  if (transposed) std::swap(fused.shape[1], fused.shape[2]);
+  tensors[layer + name] = fused;
+}
+
+void TinyHf::fuse_experts(bool transposed) {
+  const bool mixtral = config.at("model_type") == "mixtral";
+  for (int i = 0; i < 2; ++i) {
+    const std::string layer = fmt::format("model.layers.{}.", i);
+    const std::string old = mixtral ? "block_sparse_moe.experts.*." : "mlp.experts.*.";
+    fuse(layer,
+         {old + (mixtral ? "w1" : "gate_proj") + ".weight",
+          old + (mixtral ? "w3" : "up_proj") + ".weight"},
+         "mlp.experts.gate_up_proj", transposed);
+    fuse(layer, {old + (mixtral ? "w2" : "down_proj") + ".weight"}, "mlp.experts.down_proj",
+         transposed);
+    if (!mixtral) continue;
+    auto router = tensors.extract(layer + "block_sparse_moe.gate.weight");
+    router.key() = layer + "mlp.gate.weight";
+    tensors.insert(std::move(router));
+  }
+}
+
 // Row j * half + i of each head goes to row 2 * i + j.
 void TinyHf::permute(std::string_view name, std::size_t heads) {
   TensorSpec& spec = gguf.tensor(name);

@@ -30,12 +30,18 @@ class TinyHf {
   std::map<std::string, Tensor> tensors;  ///< of the directory
   TinyModel gguf;
 
+  /// Puts each layer's experts together as transformers 5 may store them: gate and up, and down,
+  /// in a tensor each, and the router under its new name. `transposed`: inputs by outputs.
+  void fuse_experts(bool transposed = false);
+
   /// Writes config.json and the tensors, by turns into `shards` files.
   void write(const std::filesystem::path& folder, std::size_t shards = 1) const;
 
  private:
   void fill(std::string_view dtype);
   void translate(const TensorRule& rule, std::int32_t layer, std::string_view dtype);
+  void fuse(const std::string& layer, const std::vector<std::string>& parts,
+            const std::string& name, bool transposed);
   void permute(std::string_view name, std::size_t heads);
 };
 

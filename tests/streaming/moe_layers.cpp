@@ -160,7 +160,9 @@ MoeRun::MoeRun(const MoeLayers& layers, Device& device, How how)
     buffers_.push_back(device.allocate(bytes, MemoryKind::device));
   executor_ = std::make_unique<Executor>(*stream_, *resident_, span_of(buffers_[0]));
   if (how.slots == 0) return;
-  experts_->load(*reader_, {how.slots, static_cast<std::int32_t>(layers.used), 3, how.readers});
+  experts_->load(*reader_,
+                 {how.slots, static_cast<std::int32_t>(layers.used), 3, how.readers, how.kept},
+                 how.observer);
   buffers_.push_back(
       device.allocate(ExpertRoutes::host_bytes(layers.experts, routes), MemoryKind::pinned));
   buffers_.push_back(

@@ -74,6 +74,8 @@ class MoeRun {
     bool pack = true;
     bool fuse = true;
     int readers = 0;
+    std::int64_t kept = 0;             ///< experts that stay in pinned memory
+    SlotObserver* observer = nullptr;  ///< of the slots
   };
   static constexpr std::int32_t kTokens = 24;  ///< most tokens of a step
 

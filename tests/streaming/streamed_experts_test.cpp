@@ -13,6 +13,7 @@
 #include "backends/sim/sim_device.h"
 #include "runtime/core/error.h"
 #include "tests/streaming/moe_layers.h"
+#include "tests/streaming/poisoned_slots.h"
 
 namespace strata::test {
 namespace {
@@ -75,9 +76,12 @@ TEST_P(ExpertsOn, AnyNumberOfSlotsGivesTheSameBits) {
     const std::vector<float> want = run_all(whole, layers);
     // One slot; less than a token's experts; theirs; shared by layers; each its own; all.
     for (const std::int64_t slots : {1, 2, 3, 6, 9, 13, 24}) {
-      MoeRun streamed(layers, *device, {slots, c.pack, c.fuse, static_cast<int>(slots % 3)});
+      // In turn nothing is kept on the host, some, and all.
+      const std::int64_t kept = slots % 2 == 0 ? 0 : slots % 3 == 0 ? 24 : 10;
+      MoeRun streamed(layers, *device, {slots, c.pack, c.fuse, static_cast<int>(slots % 3), kept});
       EXPECT_TRUE(same_bits(run_all(streamed, layers), want))
-          << slots << " slots, " << dtype_info(c.gate).name << ' ' << dtype_info(c.down).name;
+          << slots << " slots, " << kept << " kept, " << dtype_info(c.gate).name << ' '
+          << dtype_info(c.down).name;
     }
   }
 }
@@ -174,8 +178,8 @@ TEST(StreamedExperts, AFailedReadIsAnErrorAndTheNextStepWorks) {
     const auto device = open_device(name, {1});
     MoeRun whole(layers, *device, {});
     const std::vector<float> want = whole.step(steps[2]);
-    for (const int readers : {0, 2}) {
-      MoeRun run(layers, *device, {9, true, true, readers});
+    for (const auto& [readers, kept] : {std::pair{0, 0}, {2, 0}, {0, 10}, {2, 24}}) {
+      MoeRun run(layers, *device, {9, true, true, readers, kept});
       (void)run.step(steps[0]);
       for (std::int64_t later = 0; later < 40; later += 3) {
         const std::int64_t before = run.reader().reads;
@@ -211,6 +215,128 @@ TEST(StreamedExperts, MemoryIsWhatWasSaid) {
     EXPECT_EQ(run.experts().most_slots({0, 2, 3, 0}, need.device - 1),
               slots == 24 ? 23 : slots - 1);
   }
+}
+
+// What was read stays on the host where all have room there: each is read once.
+TEST(StreamedExperts, WhatIsKeptIsReadOnce) {
+  const MoeLayers layers = made();
+  const auto device = open_device("sim:0", {1});
+  MoeRun run(layers, *device, {6, true, true, 2, 24});
+  const std::vector<float> first = run_all(run, layers);
+  const std::uint64_t read = run.experts().stats().bytes_read;
+  EXPECT_TRUE(same_bits(run_all(run, layers), first));
+  const ExpertStats stats = run.experts().stats();
+  EXPECT_EQ(stats.bytes_read, read) << "the second time nothing is read";
+  EXPECT_LE(run.reader().reads.load(), 3 * 2 * 8) << "experts of launches";
+  EXPECT_EQ(stats.counts.misses - stats.host_hits,
+            static_cast<std::uint64_t>(run.reader().reads.load()));
+  EXPECT_GT(stats.bytes_uploaded, 2 * read);
+}
+
+// The second level is an LRU list of what was missing in slots, of all layers together.
+TEST(StreamedExperts, WhatIsKeptIsAnLruListBehindTheSlots) {
+  const MoeLayers layers = made();
+  const auto device = open_device("sim:0", {1});
+  for (const std::int64_t kept : {4, 11, 17}) {
+    MoeRun run(layers, *device, {9, true, true, 0, kept});
+    std::mt19937 random(4);
+    std::normal_distribution<float> normal;
+    for (int step = 0; step < 60; ++step) {
+      std::vector<float> x(static_cast<std::size_t>(layers.dim));
+      for (float& value : x) value = normal(random);
+      (void)run.step(x);
+    }
+    std::uint64_t found = 0;
+    for (const std::uint32_t which : {0u, 1u}) {  // gate with up, and down
+      std::list<Key> host;
+      std::map<std::uint32_t, std::list<std::int32_t>> slots;
+      for (const auto& request : run.requests()) {
+        if (request.launch % 2 != which) continue;
+        std::list<std::int32_t>& recent = slots[request.launch];
+        std::vector<std::int32_t> missing;
+        for (const std::int32_t e : request.wanted) {
+          const bool there = std::find(recent.begin(), recent.end(), e) != recent.end();
+          if (!there) missing.push_back(e);
+          if (there) recent.remove(e), recent.push_front(e);
+        }
+        for (const std::int32_t e : missing) {
+          if (recent.size() == 3) recent.pop_back();
+          recent.push_front(e);
+          const Key key{request.launch, e};
+          if (std::find(host.begin(), host.end(), key) != host.end()) {
+            ++found;
+            host.remove(key);
+          }
+          host.push_front(key);
+          if (host.size() > static_cast<std::size_t>(kept)) host.pop_back();
+        }
+      }
+    }
+    EXPECT_EQ(run.experts().stats().host_hits, found) << kept;
+    if (kept > 2 * 3 * 2) {
+      EXPECT_GT(found, 0u);
+    }
+  }
+}
+
+// Pinned memory that the system does not give is done without, or is pageable.
+TEST(StreamedExperts, LessPinnedMemoryThanAskedForWillDo) {
+  const MoeLayers layers = made();
+  const auto plain = open_device("cpu", {1});
+  MoeRun whole(layers, *plain, {});
+  const std::vector<float> want = run_all(whole, layers);
+  const std::uint64_t routes = ExpertRoutes::host_bytes(8, MoeRun::kTokens * 2);
+  sim::SimDevice probe(open_device("cpu", {1}), {});
+  MoeRun measured(layers, probe, {9, true, true, 0, 24});
+  EXPECT_EQ(probe.pinned_bytes(), measured.experts().memory({9, 2, 3, 0, 24}).pinned + routes);
+  // For gate with up and for down what is needed, and what is kept; then the two of routes.
+  const std::int64_t first = probe.faults().allocations - 6;
+  for (const std::int64_t refused : {0, 1, 2, 3}) {
+    sim::SimDevice device(open_device("cpu", {1}), {});
+    device.faults().failing_allocation = first + refused;
+    MoeRun run(layers, device, {9, true, true, 2, 24});
+    EXPECT_TRUE(same_bits(run_all(run, layers), want)) << refused;
+    EXPECT_EQ(run.experts().stats().pageable, refused % 2 == 0) << refused;
+    const std::uint64_t taken = device.pinned_bytes();
+    EXPECT_EQ(taken < probe.pinned_bytes(), refused % 2 == 1) << refused;
+  }
+}
+
+// A slot faults for kernels while it does not hold what they asked for.
+TEST(StreamedExperts, NobodyReadsASlotThatIsNotFilled) {
+  MoeLayers layers;
+  layers.gate = DType::F16;  // as the file has it: copied right into the slot
+  layers.down = DType::Q4_0;
+  layers.dim = layers.ffn = 128;  // pages of their own within slots
+  layers.make(5);
+  const auto plain = open_device("cpu", {1});
+  for (const bool packed : {true, false}) {
+    MoeRun whole(layers, *plain, {0, packed});
+    const std::vector<float> want = run_all(whole, layers);
+    for (std::uint64_t seed = 1; seed < 6; ++seed) {
+      sim::SimDevice device(open_device("cpu", {1}), {0, seed});
+      PoisonedSlots slots(device);
+      MoeRun run(layers, device, {7, packed, true, 1, seed % 2 == 0 ? 12 : 0, &slots});
+      EXPECT_TRUE(same_bits(run_all(run, layers), want));
+      EXPECT_GT(slots.filled(), 10);
+      EXPECT_EQ(slots.overwritten(), 0);
+    }
+  }
+}
+
+// Uniform routing: a layer's own slots hold so many of its experts; slots that layers share hold
+// what the others have put there.
+TEST(StreamedExperts, UniformHitRates) {
+  const MoeLayers layers = made();
+  const auto device = open_device("cpu", {1});
+  MoeRun run(layers, *device, {9});
+  const auto rate = [&](std::int64_t slots) { return run.experts().uniform_hit_rate({slots, 2}); };
+  EXPECT_EQ(rate(1), 0);
+  EXPECT_EQ(rate(3), 0);
+  EXPECT_DOUBLE_EQ(rate(6), 2.0 / 8);
+  EXPECT_DOUBLE_EQ(rate(10), 10.0 / 24);
+  EXPECT_EQ(rate(24), 1);
+  EXPECT_EQ(run.experts().launches(), 6);
 }
 
 TEST(StreamedExperts, AStepAllocatesNothingOnTheDevice) {
