@@ -76,9 +76,11 @@ class Operation {
     out_ = noise(op_.out[0], random);
   }
 
-  /// All of it, or row blocks of w.
-  std::vector<float> rows(std::int64_t block = 0) {
-    const PreparedOp op = prepare_op(*bench_.device, op_);
+  /// All of it, or row blocks of w; planned for steps of `capacity` rows of x.
+  std::vector<float> rows(std::int64_t block = 0, std::int64_t capacity = 0) {
+    OpDesc planned = op_;
+    if (capacity > 0) planned.in[0].shape[0] = planned.out[0].shape[0] = capacity;
+    const PreparedOp op = prepare_op(*bench_.device, planned);
     const Buffer workspace = bench_.device->allocate(op.workspace_bytes, MemoryKind::device);
     const std::int64_t n = out_.shape[1];
     if (block == 0) block = n;
@@ -240,6 +242,17 @@ TEST(PromptMatmul, TheWorkspaceIsBounded) {
     EXPECT_LE(op.workspace_bytes, std::size_t{65} << 20);
     EXPECT_GE(op.workspace_bytes, std::size_t{60} << 20);
   }
+}
+
+// With so many rows of x at capacity that 128 rows of a gated pair fit: two blocks.
+TEST(PromptMatmul, BlocksOfTheWorkspaceGiveTheBitsOfTheWhole) {
+  const Asking library("library");
+  Bench bench(32);
+  Operation run(bench, gated(weight(DType::Q4_0, 160), 9));
+  const std::vector<float> whole = run.rows();
+  EXPECT_EQ(machine_of(*bench.device).library_products, 2U);
+  EXPECT_EQ(run.rows(0, std::int64_t{1} << 17), whole);
+  EXPECT_EQ(machine_of(*bench.device).library_products, 6U);
 }
 
 TEST(PromptMatmul, CanBeRecorded) {
