@@ -38,9 +38,14 @@ void expect_close(const std::vector<float>& got, const std::vector<reference::Su
                   double roundings, const std::string& what, double weight_error = 0);
 void expect_same_bits(const std::vector<float>& got, const std::vector<float>& want,
                       const std::string& what);
-/// The same bits where the device promises them, else results of two orders of summation.
+/// The same bits where the device promises them, else results of two orders of summation, or of
+/// products that are off by `product_error`.
 void expect_same(const Device& device, const std::vector<float>& got,
-                 const std::vector<float>& want, const std::string& what);
+                 const std::vector<float>& want, const std::string& what, double product_error = 0);
+
+/// How far products of f32 activations and weights of `dtype` may be off, as a share of them, for
+/// so many rows: some devices round both to halves for prompts.
+double product_error(Device& device, DType dtype, std::int64_t rows);
 
 /// Roundings of a term: of the weight, of the products and sums, of the bias.
 double f32_roundings(const Device& device, std::int64_t k);

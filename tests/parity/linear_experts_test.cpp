@@ -78,11 +78,12 @@ void check(Device& device, const Case& c, const std::string& what) {
          {x.view, stored.view, routes.offsets.view, routes.order.view}, {out.view});
   std::vector<Tensor> experts;
   for (std::int32_t e = 0; e < kExperts; ++e) experts.push_back(expert_of(w, e));
+  const double error = c.int8 ? 0 : product_error(device, c.dtype, c.tokens);
   for (std::int64_t r = 0; r < routes_count; ++r) {
     const auto expert = static_cast<std::size_t>(routes.expert[static_cast<std::size_t>(r)]);
     const auto want = linear_row(device, x.view, c.shared_input ? r / kUsed : r, experts[expert]);
     const auto* row = reinterpret_cast<const float*>(out.view.row(r));
-    expect_same(device, {row, row + kN}, want, what + " route " + std::to_string(r));
+    expect_same(device, {row, row + kN}, want, what + " route " + std::to_string(r), error);
   }
 }
 
@@ -173,6 +174,8 @@ TEST(LinearExperts, FollowsTheReference) {
       Device& device = test_device(isa, 2);
       run_op(device, LinearExperts{kUsed, true},
              {x.view, w.view, routes.offsets.view, routes.order.view}, {out.view});
+      const double roundings =
+          f32_roundings(device, k) * 0x1p-24 + product_error(device, dtype, tokens);
       // Every 7th route and 5th column: the sums in double take longer than the op.
       for (std::int64_t r = 0; r < tokens * kUsed; r += 7) {
         const auto values = reinterpret_cast<const float*>(x.view.row(r / kUsed));
@@ -182,7 +185,7 @@ TEST(LinearExperts, FollowsTheReference) {
           const auto want =
               reference::dot(row, reference::row_elements(dtype, w.view.row(first + n), k), 0);
           ASSERT_NEAR(reinterpret_cast<const float*>(out.view.row(r))[n], want.value,
-                      f32_roundings(device, k) * 0x1p-24 * want.magnitude * 1.001)
+                      roundings * want.magnitude * 1.001)
               << isa << " " << dtype_info(dtype).name << " route " << r << " column " << n;
         }
       }

@@ -27,12 +27,13 @@ TEST(Linear, F32PathFollowsTheReference) {
       const auto want = reference_linear(doubles(x), w, bias_of(bias, s));
       for (const std::string& name : device_names()) {
         Device& device = test_device(name, 2);
+        const double error = product_error(device, dtype, s.rows);
         expect_close(linear(device, x.view, w.view, bias_of(bias, s)), want,
-                     f32_roundings(device, s.k), label(name, dtype, s));
+                     f32_roundings(device, s.k), label(name, dtype, s), error);
         // A CPU multiplies packed weights with quantized activations only.
         if (exact_bits(device) || !is_quantized(dtype)) continue;
         expect_close(linear(device, x.view, packed(device, w).view, bias_of(bias, s)), want,
-                     f32_roundings(device, s.k), label(name, dtype, s) + " packed");
+                     f32_roundings(device, s.k), label(name, dtype, s) + " packed", error);
       }
     }
   }
