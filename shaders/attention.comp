@@ -218,6 +218,12 @@ void load_values(uint base, uint first, out CachePiece pieces[AHEAD]) {
   }
 }
 
+// Whether one of them is NaN or infinite.
+bool has_odd(vec4 v) {
+  const uvec4 magnitudes = floatBitsToUint(v) & 0x7fffffffu;
+  return max(max(magnitudes.x, magnitudes.y), max(magnitudes.z, magnitudes.w)) >= 0x7f800000u;
+}
+
 // Adds a chunk's values; `pieces` are the first of them.
 void add_values(uint base, CachePiece pieces[AHEAD]) {
   const uint team = gl_LocalInvocationID.x / PIECES;
@@ -235,9 +241,13 @@ void add_values(uint base, CachePiece pieces[AHEAD]) {
       piece_values(V_DTYPE, pieces[j], a, b);
       vec4 shares[ROW_QUADS];
       [[unroll]] for (uint i = 0u; i < ROW_QUADS; ++i) shares[i] = weights[p * ROW_QUADS + i];
+      // What a row does not see has no weight there, but zero times NaN or infinity is NaN.
+      const bool odd = TILE_TOKENS > 1u && (has_odd(a) || (PIECE == 8u && has_odd(b)));
       [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-        low[r] += shares[r / 4u][r % 4u] * a;
-        if (PIECE == 8u) high[r] += shares[r / 4u][r % 4u] * b;
+        const float share = shares[r / 4u][r % 4u];
+        if (odd && share == 0.0) continue;
+        low[r] += share * a;
+        if (PIECE == 8u) high[r] += share * b;
       }
     }
   }
