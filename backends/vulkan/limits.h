@@ -27,6 +27,7 @@ struct VulkanLimits {
   std::uint64_t max_buffer_bytes = 0;         ///< of one allocation
   /// Of host memory that is used in place; 0: the device cannot, or has memory of its own.
   std::uint64_t import_alignment = 0;
+  bool has_subgroup_control = false;  ///< pipelines may ask for a subgroup size, and full subgroups
   bool has_subgroup_arithmetic = false;  ///< subgroupAdd and the like, in compute shaders
   bool has_subgroup_shuffle = false;
   bool has_int_dot = false;       ///< OpSDotKHR on packed bytes can be used
@@ -35,6 +36,9 @@ struct VulkanLimits {
   bool has_int8 = false;          ///< arithmetic on bytes (memory is read by 32-bit words anyway)
   bool has_coopmat = false;       ///< cooperative_shapes is not empty
   std::vector<CooperativeShape> cooperative_shapes;
+  /// The shapes are computed in plain arithmetic, as STRATA_VULKAN_COOPMAT=emulated wants it: a
+  /// test of the shaders that are written for cooperative matrices.
+  bool emulates_coopmat = false;
 };
 
 }  // namespace strata::vulkan

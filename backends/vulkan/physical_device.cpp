@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <optional>
 
@@ -133,6 +134,21 @@ void read_shapes(const Instance& instance, PhysicalDevice& device) {
   device.limits.has_coopmat = !device.limits.cooperative_shapes.empty();
 }
 
+// STRATA_VULKAN_COOPMAT: "off", for a driver whose matrices are broken, or "emulated", for tests.
+void apply_coopmat_wish(PhysicalDevice& device) {
+  const char* variable = std::getenv("STRATA_VULKAN_COOPMAT");
+  const std::string_view wish = variable == nullptr ? "" : variable;
+  if (wish.empty()) return;
+  VulkanLimits& limits = device.limits;
+  limits.cooperative_shapes.clear();
+  limits.emulates_coopmat = wish == "emulated";
+  if (limits.emulates_coopmat)
+    limits.cooperative_shapes.push_back({CooperativeShape::Elements::f16, 16, 16, 16});
+  else if (wish != "off")
+    device.why_not = fmt::format("STRATA_VULKAN_COOPMAT is \"{}\", neither off nor emulated", wish);
+  limits.has_coopmat = !limits.cooperative_shapes.empty();
+}
+
 void read_limits(PhysicalDevice& device, const Properties& properties) {
   const VkPhysicalDeviceLimits& from = properties.base.properties.limits;
   VulkanLimits& limits = device.limits;
@@ -172,10 +188,15 @@ void read_features(const Instance& instance, PhysicalDevice& device, const Prope
   if (features.subgroup_size.subgroupSizeControl != VK_FALSE &&
       features.subgroup_size.computeFullSubgroups != VK_FALSE &&
       (sizes.requiredSubgroupSizeStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0) {
+    limits.has_subgroup_control = true;
     limits.min_subgroup_size = sizes.minSubgroupSize;
     limits.max_subgroup_size = sizes.maxSubgroupSize;
   }
-  if (features.coopmat.cooperativeMatrix != VK_FALSE) read_shapes(instance, device);
+  // Shaders with cooperative matrices need the other two.
+  if (features.coopmat.cooperativeMatrix != VK_FALSE && limits.has_f16 &&
+      features.vulkan12.vulkanMemoryModel != VK_FALSE)
+    read_shapes(instance, device);
+  apply_coopmat_wish(device);
   if (features.vulkan12.timelineSemaphore == VK_FALSE)
     device.why_not = "it has no timeline semaphores";
   else if (features.vulkan12.bufferDeviceAddress == VK_FALSE)

@@ -131,7 +131,7 @@ VkPipeline PipelineCache::create(const Key& key) const {
   info.stage.pSpecializationInfo = &special;
   info.layout = layout_;
   const VulkanLimits& limits = context_.physical().limits;
-  if (subgroup_size != 0 && limits.min_subgroup_size != limits.max_subgroup_size) {
+  if (subgroup_size != 0 && limits.has_subgroup_control) {
     info.stage.pNext = &width;
     info.stage.flags = VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT;
   }

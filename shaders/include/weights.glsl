@@ -152,8 +152,8 @@ struct Unit {
 #include "include/weights_floats.glsl"
 #include "include/weights_blocks.glsl"
 
-// Unit `u` of a row.
-Unit load_unit(WeightRow w, uint u) {
+// A unit of zeros.
+Unit no_unit() {
   Unit unit;
   unit.a = uvec4(0);
   unit.b = uvec4(0);
@@ -161,6 +161,12 @@ Unit load_unit(WeightRow w, uint u) {
   unit.scale = vec4(0);
   unit.minimum = vec4(0);
   unit.part = 0u;
+  return unit;
+}
+
+// Unit `u` of a row.
+Unit load_unit(WeightRow w, uint u) {
+  Unit unit = no_unit();
   if (kFloats)
     load_floats(w, u, unit);
   else

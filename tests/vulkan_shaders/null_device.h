@@ -14,20 +14,26 @@ namespace strata::vulkan {
 /// need. Nothing can be run on it.
 class NullDevice {
  public:
-  /// `family` as RADV_FORCE_FAMILY knows it, "navi21". Null where the loader, the driver or its
-  /// statistics are not there; `reason` says what.
-  static std::unique_ptr<NullDevice> open(const char* family, std::string& reason);
+  /// `family` as today's RADV_FORCE_FAMILY knows it, "navi21". Null where the loader, the driver
+  /// or its statistics are not there; `reason` says what.
+  static std::unique_ptr<NullDevice> open(const std::string& family, std::string& reason);
   ~NullDevice();
   NullDevice(const NullDevice&) = delete;
   NullDevice& operator=(const NullDevice&) = delete;
 
+  /// Whether the family, and this RADV, have cooperative matrices.
+  bool has_coopmat() const { return has_coopmat_; }
+
   /// The driver's statistics of a compute pipeline, by their names. Empty when it was not made.
+  /// `subgroup`: its lanes; 0 leaves them to the driver.
   std::map<std::string, std::uint64_t> statistics(std::span<const std::uint32_t> code,
-                                                  std::span<const std::uint32_t> constants);
+                                                  std::span<const std::uint32_t> constants,
+                                                  std::uint32_t subgroup = 0);
 
  private:
   NullDevice() = default;
   bool create(std::string& reason);
+  bool create_device(VkPhysicalDevice physical);
   template <class Function>
   Function function(const char* name) const;
   std::map<std::string, std::uint64_t> read(VkPipeline pipeline);
@@ -37,6 +43,7 @@ class NullDevice {
   VkInstance instance_{};
   VkDevice device_{};
   VkPipelineLayout layout_{};
+  bool has_coopmat_ = false;
 };
 
 }  // namespace strata::vulkan

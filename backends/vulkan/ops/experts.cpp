@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "backends/vulkan/ops/matmul_tiles.h"
+
 namespace strata::vulkan {
 namespace {
 
@@ -12,7 +14,8 @@ struct State {
   MatmulKernel matmul;
   VkPipeline list_tiles{};  // experts_tiles, where the matmul has tiles
   std::uint32_t list_lanes = 1;
-  std::uint32_t bound = 0;  // tiles at most, at capacity
+  std::uint32_t bound = 0;     // tiles at most, at capacity
+  std::size_t list_bytes = 0;  // of the workspace; behind it are x's halves
 };
 
 // Every expert may have one tile that is not full.
@@ -44,6 +47,7 @@ PreparedOp prepare_experts(Device& device, const OpDesc& op, OpRun run, std::int
   shape.experts = w.shape[0];
   shape.routes = op.out[0].shape.rows();
   shape.tokens = shape.routes / used;
+  shape.n = w.shape[1];
   auto state = std::make_shared<State>();
   state->matmul = choose_matmul(vulkan, shape);
   const std::string_view name = state->matmul.name;
@@ -53,7 +57,8 @@ PreparedOp prepare_experts(Device& device, const OpDesc& op, OpRun run, std::int
     const std::uint32_t lanes[] = {state->list_lanes};
     state->list_tiles = vulkan.pipeline("experts_tiles", lanes);
     state->bound = tile_bound(shape.routes, shape.experts, state->matmul.constants.tokens);
-    workspace_bytes = std::size_t{state->bound} * kTileBytes;
+    state->list_bytes = (std::size_t{state->bound} * kTileBytes + 15) / 16 * 16;
+    workspace_bytes = state->list_bytes + half_rows_bytes(state->matmul, x.shape.rows(), shape.k);
   }
   PreparedOp experts = prepared(op, run, name, std::move(state), workspace_bytes);
   experts.wanted[0] = wanted_x(vulkan.limits(), w.dtype, shape.tokens);
@@ -85,6 +90,8 @@ void run_experts(Stream& stream, const PreparedOp& op, const ExpertsOperands& op
   push.experts = size32(w.shape[0]);
   push.routes = routes;
   push.routes_per_x = operands.shared_input ? size32(operands.used) : 1;
+  set_x(push, half_rows(stream, state.matmul, {push.x, push.x_stride}, size32(operands.x.rows()),
+                        push.k, address(workspace, state.list_bytes)));
   const VkPipeline pipeline =
       pipeline_for(state.matmul, push.w, push.x, push.w_stride, push.x_stride, push.k);
   const std::uint32_t row_groups = groups(n, state.matmul.out_rows());

@@ -1,25 +1,26 @@
-#include "backends/vulkan/ops/matmul.h"
+#include "backends/vulkan/ops/matmul_tiles.h"
 
 namespace strata::vulkan {
 namespace {
 
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
+  const auto& kernel = state_of<MatmulKernel>(op);
   const TensorView& x = operands.in[0];
   const TensorView& w = operands.in[1];
   const TensorView& residual = operands.in[3];
   const TensorView& out = operands.out[0];
   MatmulPush push;
-  push.x = address(x);
   push.w[0] = address(w);
   push.out[0] = address(out);
   push.bias = {address(operands.in[2]), address(residual), {}};
   push.k = size32(w.columns());
-  push.x_stride = stride_bytes(x);
   push.w_stride = stride_bytes(w);
   push.rows = size32(out.rows());
   push.n[0] = size32(w.rows());
   push.out_stride = {stride_bytes(out), stride_bytes(residual), 0};
-  run_matmul(stream, state_of<MatmulKernel>(op), push);
+  set_x(push, half_rows(stream, kernel, {address(x), stride_bytes(x)}, push.rows, push.k,
+                        address(workspace)));
+  run_matmul(stream, kernel, push);
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
@@ -33,10 +34,12 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
   const TensorDesc& x = op.in[0];
   const TensorDesc& w = op.in[1];
   const std::int64_t tokens = x.shape.rows();
-  auto kernel = std::make_shared<MatmulKernel>(
-      choose_matmul(vulkan, {w.dtype, w.layout, x.layout, w.shape.columns(), tokens}));
+  MatmulShape shape{w.dtype, w.layout, x.layout, w.shape.columns(), tokens};
+  shape.n = w.shape.rows();
+  auto kernel = std::make_shared<MatmulKernel>(choose_matmul(vulkan, shape));
   const std::string_view name = kernel->name;
-  PreparedOp linear = prepared(op, run, name, std::move(kernel));
+  const std::size_t bytes = half_rows_bytes(*kernel, tokens, shape.k);
+  PreparedOp linear = prepared(op, run, name, std::move(kernel), bytes);
   linear.wanted[0] = wanted_x(vulkan.limits(), w.dtype, tokens);
   linear.wanted[1] = wanted_w(w.dtype);
   return linear;

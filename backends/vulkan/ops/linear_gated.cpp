@@ -1,24 +1,25 @@
-#include "backends/vulkan/ops/matmul.h"
+#include "backends/vulkan/ops/matmul_tiles.h"
 
 namespace strata::vulkan {
 namespace {
 
 // A work group has rows of both matrices, and makes the result of their sums at once.
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
+  const auto& kernel = state_of<MatmulKernel>(op);
   const TensorView& x = operands.in[0];
   const TensorView& gate = operands.in[1];
   const TensorView& out = operands.out[0];
   MatmulPush push;
-  push.x = address(x);
   push.w = {address(gate), address(operands.in[2]), {}};
   push.out[0] = address(out);
   push.k = size32(gate.columns());
-  push.x_stride = stride_bytes(x);
   push.w_stride = stride_bytes(gate);
   push.rows = size32(out.rows());
   push.n[0] = size32(gate.rows());
   push.out_stride[0] = stride_bytes(out);
-  run_matmul(stream, state_of<MatmulKernel>(op), push);
+  set_x(push, half_rows(stream, kernel, {address(x), stride_bytes(x)}, push.rows, push.k,
+                        address(workspace)));
+  run_matmul(stream, kernel, push);
 }
 
 bool supports(const OpDesc& op, const DeviceInfo&) {
@@ -32,9 +33,11 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
   const std::int64_t tokens = x.shape.rows();
   MatmulShape shape{w.dtype, w.layout, x.layout, w.shape.columns(), tokens};
   shape.gated = true;
+  shape.n = w.shape.rows();
   auto kernel = std::make_shared<MatmulKernel>(choose_matmul(vulkan, shape));
   const std::string_view name = kernel->name;
-  PreparedOp gated = prepared(op, run, name, std::move(kernel));
+  const std::size_t bytes = half_rows_bytes(*kernel, tokens, shape.k);
+  PreparedOp gated = prepared(op, run, name, std::move(kernel), bytes);
   gated.wanted[0] = wanted_x(vulkan.limits(), w.dtype, tokens);
   gated.wanted[1] = gated.wanted[2] = wanted_w(w.dtype);
   return gated;

@@ -1,4 +1,6 @@
-#include "backends/vulkan/ops/matmul.h"
+#include <algorithm>
+
+#include "backends/vulkan/ops/matmul_tiles.h"
 
 namespace strata::vulkan {
 namespace {
@@ -24,13 +26,22 @@ void add(MatmulPush& push, const Operands& operands, const MatmulWeight& matrix,
   push.bias[at] = address(operands.in[static_cast<std::size_t>(matrix.bias)]);
 }
 
+// The halves of x, for those kernels that take them.
+XRows halves_of(Stream& stream, const Kernels& kernels, const TensorView& x, Workspace workspace) {
+  const XRows floats{address(x), stride_bytes(x)};
+  for (const MatmulKernel& kernel : kernels)
+    if (half_rows_bytes(kernel, 1, x.columns()) > 0)
+      return half_rows(stream, kernel, floats, size32(x.rows()), size32(x.columns()),
+                       address(workspace));
+  return floats;
+}
+
 // Neighbours with the same kernel share a launch, but for tiles, which have one matrix.
-void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
+void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   const auto& kernels = state_of<Kernels>(op);
   const TensorView& x = operands.in[0];
+  const XRows halves = halves_of(stream, kernels, x, workspace);
   MatmulPush empty;
-  empty.x = address(x);
-  empty.x_stride = stride_bytes(x);
   empty.rows = size32(x.rows());
   MatmulPush push = empty;
   std::size_t count = 0;  // of matrices in `push`
@@ -46,6 +57,7 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
       count = 0;
     }
     kernel = &kernels[i];
+    set_x(push, kernel->half_rows != VK_NULL_HANDLE ? halves : XRows{address(x), stride_bytes(x)});
     add(push, operands, matrices()[i], count++);
   }
   if (count > 0) run_matmul(stream, *kernel, push);
@@ -68,14 +80,18 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
   const std::int64_t tokens = x.shape.rows();
   auto kernels = std::make_shared<Kernels>();
   Layout wanted = Layout::quantized;
+  std::size_t bytes = 0;
   for (std::size_t i = 0; i < kernels->size(); ++i) {
     const TensorDesc& w = input(op, matrices()[i].weight);
     if (w.shape.rank == 0) continue;
-    (*kernels)[i] = choose_matmul(vulkan, {w.dtype, w.layout, x.layout, w.shape.columns(), tokens});
+    MatmulShape shape{w.dtype, w.layout, x.layout, w.shape.columns(), tokens};
+    shape.n = w.shape.rows();
+    (*kernels)[i] = choose_matmul(vulkan, shape);
+    bytes = std::max(bytes, half_rows_bytes((*kernels)[i], tokens, shape.k));
     if (wanted_x(vulkan.limits(), w.dtype, tokens) != Layout::quantized) wanted = Layout::rows;
   }
   const std::string_view name = (*kernels)[0].name;
-  PreparedOp group = prepared(op, run, name, std::move(kernels));
+  PreparedOp group = prepared(op, run, name, std::move(kernels), bytes);
   group.wanted[0] = wanted;
   for (const MatmulWeight& matrix : matrices())
     if (const TensorDesc& w = input(op, matrix.weight); w.shape.rank > 0)

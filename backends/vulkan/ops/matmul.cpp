@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstring>
 
+#include "backends/vulkan/ops/matmul_tiles.h"
+
 namespace strata::vulkan {
 namespace {
 
@@ -90,7 +92,7 @@ VkPipeline make_pipeline(const MatmulKernel& kernel, const MatmulConstants& cons
   std::array<std::uint32_t, sizeof(MatmulConstants) / sizeof(std::uint32_t)> values{};
   static_assert(sizeof(values) == sizeof(constants));
   std::memcpy(values.data(), &constants, sizeof(constants));
-  return kernel.device->pipeline(kernel.shader, values);
+  return kernel.device->pipeline(kernel.shader, values, constants.subgroup);
 }
 
 }  // namespace
@@ -115,7 +117,7 @@ MatmulKernel choose_matmul(VulkanDevice& device, const MatmulShape& shape) {
   kernel.device = &device;
   if (shape.tokens <= kGemvTokens || shape.x == Layout::quantized)
     plan_gemv(kernel, shape);
-  else
+  else if (!plan_tiles(kernel, shape))
     plan_gemm(kernel, shape);
   MatmulConstants& c = kernel.constants;
   c.dtype = dtype_info(shape.dtype).gguf_id;

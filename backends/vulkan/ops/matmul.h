@@ -21,9 +21,11 @@ struct MatmulShape {
   bool gated = false;        ///< w[0] and w[1] are gate and up
   std::int64_t experts = 0;  ///< 0: one matrix for all rows
   std::int64_t routes = 0;   ///< of all experts, capacity
+  std::int64_t n = 0;        ///< outputs of a row of x; 0: not known
 };
 
-/// The specialisation constants of gemv.glsl and gemm.glsl, in their order.
+/// The specialisation constants of gemv.glsl, gemm.glsl and gemm_tiles.glsl, in their order.
+/// "Tiles" are the last one's.
 struct MatmulConstants {
   std::uint32_t lanes = 1;
   std::uint32_t dtype = 0;  ///< GGUF's id
@@ -31,11 +33,17 @@ struct MatmulConstants {
   std::uint32_t w_aligned = 0;
   std::uint32_t gated = 0;
   std::uint32_t x_aligned = 0;
-  std::uint32_t rows = 1;         ///< of w per work group; gated: half of them of each matrix
-  std::uint32_t tokens = 1;       ///< rows of x per work group
-  std::uint32_t parts = 1;        ///< gemv: partial sums of an output; gemm: quads of rows per lane
-  std::uint32_t token_quads = 1;  ///< gemm: quads of tokens per lane
+  std::uint32_t rows = 1;    ///< of w per work group; gated: half of them of each matrix
+  std::uint32_t tokens = 1;  ///< rows of x per work group
+  /// gemv: partial sums of an output; gemm: quads of rows per lane; tiles: rows of a subgroup
+  std::uint32_t parts = 1;
+  std::uint32_t token_quads = 1;  ///< gemm: quads of tokens per lane; tiles: tokens of a subgroup
   std::uint32_t unroll = 1;       ///< gemv: pieces of a unit; gemm: columns
+  /// Tiles: the matrices of a subgroup are (m, k) times (k, n).
+  std::uint32_t m = 0;
+  std::uint32_t n = 0;
+  std::uint32_t k = 0;
+  std::uint32_t subgroup = 0;  ///< tiles: lanes of a subgroup; else 0, the driver's choice
 };
 
 /// A shader and its constants, with the pipeline for operands that are dense and begin on 16 bytes.
@@ -43,9 +51,10 @@ struct MatmulKernel {
   VulkanDevice* device = nullptr;
   std::string_view shader;
   std::string_view name;
-  bool tiles = false;  ///< gemm
+  bool tiles = false;  ///< one work group per tile of the result
   MatmulConstants constants;
   VkPipeline pipeline{};
+  VkPipeline half_rows{};  ///< of kernels that take x as matmul_tiles.h's half_rows() has it
   std::uint32_t out_rows() const { return constants.rows / (constants.gated + 1); }
 };
 

@@ -1,0 +1,4 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "include/tile_khr.glsl"
+#include "include/gemm_tiles.glsl"
