@@ -180,6 +180,12 @@ std::unique_ptr<Runner> load_placed(const PlannedModel& planned, Console& consol
   return runner;
 }
 
+std::unique_ptr<Runner> load_in_place_of_lost(PlannedModel& planned, const Error& lost) {
+  if (!leave_lost_device(planned, lost)) return nullptr;
+  if (planned.no_room) throw *planned.no_room;
+  return std::make_unique<Runner>(planned.model, planned.placed.placement, planned.options);
+}
+
 std::unique_ptr<Runner> load_runner(PlannedModel& planned, Console& console) {
   constexpr int kAttempts = 5;
   for (int attempt = 1;; ++attempt) {

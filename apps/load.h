@@ -23,7 +23,12 @@ PlannedModel plan_model(const cli::Arguments& arguments, Console& console, Conte
 /// Error{does_not_fit}, Error{out_of_memory} and what Runner throws.
 std::unique_ptr<Runner> load_runner(PlannedModel& planned, Console& console);
 
-/// The same without a word but for progress, and without another plan.
+/// The Runner that goes on after the planned one lost its GPU: on the CPU alone, where that was
+/// left open; else null. Silent, as it is the engine's thread that asks. Throws as load_placed()
+/// does.
+std::unique_ptr<Runner> load_in_place_of_lost(PlannedModel& planned, const Error& lost);
+
+/// What load_runner() does, without a word but for progress, and without another plan.
 std::unique_ptr<Runner> load_placed(const PlannedModel& planned, Console& console);
 
 /// The lines that say what goes where: model, device.

@@ -137,4 +137,12 @@ bool find_smaller_room(PlannedModel& planned) {
   return true;
 }
 
+bool leave_lost_device(PlannedModel& planned, const Error& lost) {
+  if (planned.chosen.gpus.empty() || !planned.chosen.cpu_may_help) return false;
+  planned.residency.reset();
+  planned.no_room.reset();
+  compute_on_cpu(planned, lost);
+  return true;
+}
+
 }  // namespace strata::apps

@@ -57,4 +57,7 @@ void find_room(PlannedModel& planned);
 /// smaller to try.
 bool find_smaller_room(PlannedModel& planned);
 
+/// Plans for the CPU alone after a GPU was lost. False where the user did not leave that open.
+bool leave_lost_device(PlannedModel& planned, const Error& lost);
+
 }  // namespace strata::apps

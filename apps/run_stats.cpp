@@ -7,10 +7,15 @@
 #include <cstdio>
 #include <memory>
 
+#include "runtime/streaming/residency_refresh.h"
+
 namespace strata::apps {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+// Fewer steps do not say that a prediction is wrong.
+constexpr double kSweepsToJudge = 8;
 
 Json or_null(double value) { return value > 0 ? Json(value) : Json(); }
 
@@ -75,6 +80,41 @@ Json experts_json(const ResidencyPlan& plan, const ExpertRates& rates) {
           {"kept_on_host", plan.experts_kept}};
 }
 
+// Sweeps of a request, by the bytes that moved: with drafts a sweep may bring several tokens.
+double sweeps_of(const ResidencyPlan& plan, const StreamStats& stats) {
+  for (const LinkUse& link : plan.links) {
+    if (link.bytes <= 0) continue;
+    if (link.name == "disk") return static_cast<double>(stats.bytes_read) / link.bytes;
+    if (link.name == "upload") return static_cast<double>(stats.bytes_uploaded) / link.bytes;
+  }
+  return 0;
+}
+
+// Where the prediction was wrong: speeds that explain the time, and what would be planned with
+// them.
+Json refreshed_json(const Residency& residency, const RequestFigures& figures) {
+  const ResidencyPlan& plan = residency.plan;
+  const RequestTimings& t = figures.timings;
+  const double all = sweeps_of(plan, figures.stream);
+  const double of_prompt =
+      std::ceil(static_cast<double>(t.prompt_tokens) / static_cast<double>(plan.shape.max_tokens));
+  if (all - of_prompt < kSweepsToJudge) return nullptr;
+  const SweepFigures sweep{seconds(t.generate_ns) / (all - of_prompt),
+                           static_cast<double>(figures.stream.bytes_read) / all,
+                           figures.stream.reader_seconds / all};
+  const auto refreshed = refresh_plan(residency.request, plan, sweep);
+  if (!refreshed) return nullptr;
+  const LinkSpeeds& links = refreshed->links;
+  const auto& planned = refreshed->plan.predicted;
+  return {{"disk_bytes_per_second", or_null(links.disk)},
+          {"upload_bytes_per_second", or_null(links.upload)},
+          {"device_bytes_per_second", or_null(links.device_read)},
+          {"cpu_bytes_per_second", or_null(links.cpu_read)},
+          {"sweep_seconds", refreshed->predicted_seconds},
+          {"best_sweep_seconds", planned ? Json(planned->sweep_seconds) : Json()},
+          {"better_flags", refreshed->better ? Json(refreshed->plan.manual_flags) : Json()}};
+}
+
 Json stream_json(const Residency& residency, const RequestFigures& figures) {
   const ResidencyPlan& plan = residency.plan;
   const StreamStats& stats = figures.stream;
@@ -99,6 +139,7 @@ Json stream_json(const Residency& residency, const RequestFigures& figures) {
           {"token_seconds", or_null(token)},
           {"predicted_token_seconds", rate_json(token_predicted)},
           {"plan_error", plan_error(token_predicted, token)},
+          {"refreshed", refreshed_json(residency, figures)},
           {"io_wait_seconds", static_cast<double>(stats.io_wait_ns) * 1e-9},
           {"copy_wait_seconds", static_cast<double>(stats.copy_wait_ns) * 1e-9},
           {"predicted_stall_seconds", predicted ? Json(predicted->compute_stall_seconds) : Json()},

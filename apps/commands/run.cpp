@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <random>
 
 #include "apps/cli/values.h"
@@ -79,6 +80,7 @@ struct Answer {
   std::string text;
   Json log_probabilities = Json::array();
   FinishReason reason = FinishReason::stop;
+  std::optional<Error> error;
   RequestTimings timings;
 };
 
@@ -110,10 +112,29 @@ Answer collect(RequestHandle& handle, StepProgressLine& progress, bool json, boo
     answer.text += event->text;
     if (!json && !event->text.empty()) write_result(event->text);
     if (!event->finished) continue;
-    if (event->error) throw *event->error;
+    answer.error = event->error;
     answer.reason = *event->finished;
     answer.timings = event->timings;
   }
+  return answer;
+}
+
+// The answer to the request that `handle` is of. Where a device is lost before anything was shown,
+// that of what takes over.
+Answer answer_of(Engine& engine, RequestHandle& handle, const Request& request,
+                 const PlannedModel& planned, const text::Tokenizer* tokenizer,
+                 StepProgressLine& progress, Console& console, bool json) {
+  const auto collected = [&] {
+    return collect(handle, progress, json, request.top_log_probabilities >= 0, tokenizer);
+  };
+  Answer answer = collected();
+  if (answer.error && answer.error->code() == ErrorCode::device_missing && answer.text.empty()) {
+    console.warn(answer.error->what());
+    handle = engine.submit(request);
+    answer = collected();
+    if (!answer.error) console.note(plan_block(planned));
+  }
+  if (answer.error) throw *answer.error;
   return answer;
 }
 
@@ -171,7 +192,11 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   planned.options.on_progress = [&](const StepProgress& step) { progress.update(step); };
   std::unique_ptr<Runner> runner = load_runner(planned, console);
   profile.attach(*runner);
-  Engine engine(std::move(runner), tokenizer);
+  Engine engine(std::move(runner), tokenizer, Speculation::streaming, [&](const Error& lost) {
+    std::unique_ptr<Runner> other = load_in_place_of_lost(planned, lost);
+    if (other) profile.attach(*other);
+    return other;
+  });
   const std::int64_t load_ns = steady_ns() - begin;
 
   RequestHandle handle = engine.submit(request);
@@ -179,7 +204,7 @@ int run_command(const cli::Arguments& arguments, Console& console) {
   const bool json = arguments.flag(OptionId::json);
   const PageFaults before = read_page_faults();
   const Answer answer =
-      collect(handle, progress, json, request.top_log_probabilities >= 0, tokenizer.get());
+      answer_of(engine, handle, request, planned, tokenizer.get(), progress, console, json);
   if (json) {
     write_result(answer_json(prompt, answer, request, load_ns)
                      .dump(-1, ' ', false, Json::error_handler_t::replace) +

@@ -5,6 +5,7 @@
 
 #include "backends/registry.h"
 #include "backends/sim/sim_device.h"
+#include "backends/sim/sim_disk.h"
 #include "runtime/core/error.h"
 #include "runtime/engine/measure_links.h"
 
@@ -50,6 +51,7 @@ class Setup {
     runner.programs.max_tokens = static_cast<std::int32_t>(options.prompt);
     runner.programs.pack_weights = !mapping;
     runner.stream.method = links.method;
+    if (options.disk > 0) runner.stream.wrap_reader = [this](auto reader) { return timed(reader); };
     Placement placement = place_whole(*model_, *device_);
     if (budget > 0) stream(runner, placement, cpu, links.speeds);
     row_.memory = Runner::plan_memory(*model_, placement, runner).back();
@@ -64,7 +66,7 @@ class Setup {
   /// Decodes the tokens of a round.
   void round() {
     const StreamStats before = runner_->stream_stats();
-    const std::int64_t stall_before = virtual_stall();
+    const std::int64_t idle_before = virtual_idle();
     const double begin = now();
     for (std::int64_t i = 0; i < options_.tokens; ++i)
       step({static_cast<std::int32_t>(i % model_->config().vocab)});
@@ -73,7 +75,7 @@ class Setup {
     const auto tokens = static_cast<double>(options_.tokens);
     seconds_.push_back(seconds / tokens);
     const double waited = clock_of(*device_) != nullptr
-                              ? static_cast<double>(virtual_stall() - stall_before)
+                              ? static_cast<double>(virtual_idle() - idle_before)
                               : static_cast<double>(after.io_wait_ns - before.io_wait_ns +
                                                     after.copy_wait_ns - before.copy_wait_ns);
     stalls_.push_back(waited * 1e-9 / seconds);
@@ -103,8 +105,8 @@ class Setup {
     wish.options = runner;
     wish.context_asked = true;
     wish.max_tokens_asked = true;
-    const std::uint64_t host = cpu.memory().free / 2;
-    wish.budgets = {row_.budget, host / 2, host};
+    const std::uint64_t host = options_.host > 0 ? options_.host : cpu.memory().free / 2;
+    wish.budgets = {row_.budget, options_.host > 0 ? host : host / 2, host};
     wish.links = links;
     Device* const head = device_->info().unified ? device_.get() : &cpu;
     const ResidencyRequest request = make_residency_request(*model_, *device_, head, wish);
@@ -114,15 +116,24 @@ class Setup {
     placement = std::move(planned.placement);
   }
 
+  std::unique_ptr<BlockReader> timed(std::unique_ptr<BlockReader>& reader) const {
+    constexpr std::int64_t kLatency = 100'000;
+    return std::make_unique<sim::SimDisk>(std::move(reader), *clock_of(*device_),
+                                          sim::DiskOptions{.speed = {options_.disk, kLatency, 0}});
+  }
+
   double now() const {
     if (sim::VirtualClock* clock = clock_of(*device_))
       return static_cast<double>(clock->host_ns()) * 1e-9;
     return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
   }
 
-  std::int64_t virtual_stall() const {
+  // How long no kernel has run.
+  std::int64_t virtual_idle() const {
     sim::VirtualClock* const clock = clock_of(*device_);
-    return clock == nullptr ? 0 : clock->read().upload_stall_ns;
+    if (clock == nullptr) return 0;
+    const sim::ClockReading reading = clock->read();
+    return reading.host_ns - reading.busy(sim::Engine::compute);
   }
 
   void step(const std::vector<std::int32_t>& tokens) {
@@ -145,7 +156,7 @@ class Setup {
   std::vector<double> seconds_, stalls_, disk_, upload_;
 };
 
-// What a simulated device was told; in its time reading and the CPU take none.
+// What a simulated device was told; in its time the CPU takes none.
 MeasuredLinks links_now(const Options& options, const Model& model, Device& device, Device& cpu) {
   constexpr double kAtOnce = 1e15;
   MeasuredLinks links;
@@ -158,7 +169,13 @@ MeasuredLinks links_now(const Options& options, const Model& model, Device& devi
       }
     return links;
   }
-  links.speeds = {kAtOnce, kAtOnce, options.upload, 10 * options.upload, kAtOnce, kAtOnce, kAtOnce};
+  links.speeds = {options.disk > 0 ? options.disk : kAtOnce,
+                  kAtOnce,
+                  options.upload,
+                  10 * options.upload,
+                  kAtOnce,
+                  kAtOnce,
+                  kAtOnce};
   return links;
 }
 

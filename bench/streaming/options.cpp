@@ -16,8 +16,10 @@ const char kHelp[] =
     "  -m, --model FILE\n"
     "  --device NAME       where to compute (cpu)\n"
     "  --device-mem LIST   budgets: 600MiB,2GiB (3/4, 1/2 and 1/4 of what the model takes)\n"
+    "  --host-mem SIZE     memory of the host that a stream may take (half of what is free)\n"
     "  --upload SIZE       a simulated device on a virtual clock, whose copies carry SIZE a "
     "second\n"
+    "  --disk SIZE         what its disk reads a second (with --upload; else it takes no time)\n"
     "  --prompt N          tokens before (16)\n"
     "  --tokens N          decoded in each round (8)\n"
     "  --rounds N          (5)\n"
@@ -71,10 +73,14 @@ bool set(Options& options, std::string_view name, std::string_view value) {
     options.device = value;
   else if (name == "--device-mem")
     options.budgets = sizes(name, value);
+  else if (name == "--host-mem")
+    options.host = size(name, value);
   else if (name == "--upload")
     options.upload = static_cast<double>(size(name, value));
   else if (name == "--read")
     options.method = method(name, value);
+  else if (name == "--disk")
+    options.disk = static_cast<double>(size(name, value));
   else if (name == "--prompt")
     options.prompt = number(name, value);
   else if (name == "--tokens")
@@ -111,6 +117,8 @@ Options parse_options(int argc, const char* const* argv) {
     }
   }
   if (options.model.empty()) throw usage_error("--model", "is not given");
+  if (options.disk > 0 && options.upload <= 0)
+    throw usage_error("--disk", "is that of a simulated device, which --upload asks for");
   return options;
 }
 

@@ -41,7 +41,9 @@ std::uint64_t read_field(const std::string& path, std::string_view key) {
 void apply_group(const CgroupFolder& folder, HostMemory& memory) {
   const bool v2 = folder.version2;
   const std::string path = folder.path + "/memory.";
-  const std::uint64_t limit = read_number(path + (v2 ? "max" : "limit_in_bytes"), kNone);
+  std::uint64_t limit = read_number(path + (v2 ? "max" : "limit_in_bytes"), kNone);
+  // Beyond `high` the group is slowed down until it is below it again: as good as a limit.
+  if (v2) limit = std::min(limit, read_number(path + "high", kNone));
   if (limit == kNone) return;
   const std::uint64_t used = read_number(path + (v2 ? "current" : "usage_in_bytes"), 0);
   const std::uint64_t file_pages =

@@ -8,13 +8,39 @@
 namespace strata {
 
 Engine::Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer,
-               Speculation speculation)
-    : runner_(std::move(runner)), tokenizer_(std::move(tokenizer)), speculation_(speculation) {
+               Speculation speculation, RunnerReplacement replacement)
+    : tokenizer_(std::move(tokenizer)),
+      replacement_(std::move(replacement)),
+      speculation_(speculation) {
+  vocabulary_ = runner->model().config().vocab;
+  use(std::move(runner));
+  worker_ = std::thread([this] { work(); });
+}
+
+void Engine::use(std::unique_ptr<Runner> runner) {
+  runner_ = std::move(runner);
+  context_.store(runner_->options().context);
   const auto most = static_cast<std::size_t>(runner_->max_tokens());
   batch_.reserve(most);
   owner_.reserve(most);
   active_.reserve(static_cast<std::size_t>(runner_->options().max_sequences));
-  worker_ = std::thread([this] { work(); });
+}
+
+// The lost device's memory is given back before other memory is asked for.
+void Engine::replace(const Error& lost) {
+  runner_.reset();
+  lost_ = lost;
+  try {
+    if (std::unique_ptr<Runner> other = replacement_ ? replacement_(lost) : nullptr) {
+      use(std::move(other));
+      lost_.reset();
+    }
+  } catch (const std::exception& error) {
+    lost_ =
+        Error(lost.code(), lost.subject(),
+              fmt::format("{}, and nothing can take its place: {}", lost.detail(), error.what()),
+              lost.hint());
+  }
 }
 
 Engine::~Engine() {
@@ -27,7 +53,7 @@ Engine::~Engine() {
 }
 
 void Engine::check(const Request& request) const {
-  const std::int64_t vocab = runner_->model().config().vocab;
+  const std::int64_t vocab = vocabulary_;
   const auto tokens = static_cast<std::int64_t>(request.prompt.size());
   if (tokens == 0)
     throw Error(ErrorCode::bad_request, "prompt", "is empty and the model adds no first token",
@@ -49,7 +75,7 @@ void Engine::check(const Request& request) const {
 RequestHandle Engine::submit(Request request) {
   check(request);
   auto channel = std::make_shared<GenerationChannel>();
-  const auto vocabulary = static_cast<std::size_t>(runner_->model().config().vocab);
+  const auto vocabulary = static_cast<std::size_t>(vocabulary_);
   // The key is 0: the same seed gives the same tokens whatever ran before.
   auto generation = std::make_unique<Generation>(std::move(request), tokenizer_, vocabulary,
                                                  /*key=*/0, channel);
@@ -69,14 +95,17 @@ void Engine::work() {
       if (stopping_) break;
       admit();
     }
+    std::optional<Error> lost;
     try {
       run_step();
     } catch (const Error& error) {
       fail_all(error);
+      if (error.code() == ErrorCode::device_missing) lost = error;
     } catch (const std::exception& error) {
       fail_all(Error(ErrorCode::runtime, "engine", error.what()));
     }
     retire();
+    if (lost) replace(*lost);
   }
   for (auto& generation : active_) generation->finish(FinishReason::cancelled);
   for (auto& generation : queue_) generation->finish(FinishReason::cancelled);
@@ -90,6 +119,8 @@ void Engine::admit() {
     queued->finish(FinishReason::cancelled);
     return true;
   });
+  for (; lost_ && !queue_.empty(); queue_.pop_front())
+    queue_.front()->finish(FinishReason::error, *lost_);
   while (!queue_.empty()) {
     std::unique_ptr<Generation>& first = queue_.front();
     const std::int32_t slot = runner_->pool().open();
@@ -160,6 +191,7 @@ void Engine::on_logits(std::size_t index, std::span<const float> logits) {
 }
 
 void Engine::run_step() {
+  if (!runner_) return;
   batch_.clear();
   owner_.clear();
   drafted_ = 0;

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -46,13 +49,19 @@ enum class Speculation : std::uint8_t {
   never,
 };
 
+/// Makes a Runner of the same model that takes the place of one whose device is lost, and that is
+/// gone by now; null: there is none. Called by the engine's thread.
+using RunnerReplacement = std::function<std::unique_ptr<Runner>(const Error& lost)>;
+
 /// Runs requests on a Runner in a thread of its own, as many at a time as the Runner has sequences,
-/// in one ragged batch per step. A request that fails ends alone. Thread-safe.
+/// in one ragged batch per step. A request that fails ends alone. When a device is lost the
+/// requests that run fail, and those that wait go on with the replacement, if there is one, else
+/// they fail with the same error. Thread-safe.
 class Engine {
  public:
   /// `tokenizer` may be null (no text, no end tokens). The Runner is the engine's from now on.
   Engine(std::unique_ptr<Runner> runner, std::shared_ptr<const text::Tokenizer> tokenizer,
-         Speculation speculation = Speculation::streaming);
+         Speculation speculation = Speculation::streaming, RunnerReplacement replacement = {});
   /// Ends all requests as cancelled.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -62,7 +71,8 @@ class Engine {
   /// ids out of range, a prompt that does not fit the context, parameters out of range.
   RequestHandle submit(Request request);
 
-  std::int64_t context() const { return runner_->options().context; }
+  /// Of each request, in tokens; a replacement's may be another.
+  std::int64_t context() const { return context_.load(); }
 
  private:
   void work();
@@ -76,16 +86,22 @@ class Engine {
   void on_logits(std::size_t index, std::span<const float> logits);
   void retire();
   void fail_all(const Error& error);
+  void use(std::unique_ptr<Runner> runner);
+  void replace(const Error& lost);
 
-  std::unique_ptr<Runner> runner_;
+  std::unique_ptr<Runner> runner_;  // null: its device is lost, and there is no other
   std::shared_ptr<const text::Tokenizer> tokenizer_;
 
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::unique_ptr<Generation>> queue_;  // guarded by mutex_
   bool stopping_ = false;                          // guarded by mutex_
+  std::int64_t vocabulary_ = 0;
+  std::atomic<std::int64_t> context_{0};
 
   // The rest belongs to the worker.
+  RunnerReplacement replacement_;
+  std::optional<Error> lost_;  // the device, with no replacement
   std::vector<std::unique_ptr<Generation>> active_;
   std::vector<BatchToken> batch_;
   std::vector<Generation*> owner_;  // of each token of the batch that wants logits

@@ -213,13 +213,27 @@ void Runner::run_step(std::span<const BatchToken> batch, const LogitsSink& sink)
 
 void Runner::step(std::span<const BatchToken> batch, const LogitsSink& sink) {
   check_batch(batch);
-  if (!streams()) return run_step(batch, sink);
+  if (lost_) throw *lost_;
   try {
     run_step(batch, sink);
-  } catch (...) {
-    for (const auto& stage : stages_) stage->recover();
+  } catch (const Error& error) {
+    recover(error.detail());
+    throw;
+  } catch (const std::exception& error) {
+    recover(error.what());
     throw;
   }
+}
+
+// A device that cannot even be waited for is lost, and does not come back.
+void Runner::recover(const std::string& why) {
+  for (const auto& stage : stages_) {
+    if (stage->recover() || lost_) continue;
+    lost_ = Error(ErrorCode::device_missing, to_string(stage->device().info().id),
+                  fmt::format("is lost: {}", why),
+                  "start again; without --device the CPU goes on in its place");
+  }
+  if (lost_) throw *lost_;
 }
 
 }  // namespace strata

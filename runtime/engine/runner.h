@@ -3,9 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "runtime/core/error.h"
 #include "runtime/engine/page_pool.h"
 #include "runtime/engine/placement.h"
 #include "runtime/engine/stage.h"
@@ -58,7 +61,8 @@ class Runner {
   /// Runs 1 .. max_tokens() tokens. Their sequences have been extended in the cache's pool, which
   /// the positions are within. Throws Error{bad_request} for a token or position out of range, and
   /// Error{io} when weights cannot be read; the next step finds the Runner in order again, but what
-  /// this one would have written to the cache is not there.
+  /// this one would have written to the cache is not there. Throws Error{device_missing}, now and
+  /// at every later step, when a device is lost: it fails and cannot be waited for any more.
   void step(std::span<const BatchToken> batch, const LogitsSink& sink);
 
   /// Per-op samples of the next steps go to `trace` (null: off).
@@ -72,6 +76,7 @@ class Runner {
   std::int32_t run_stages(std::int32_t tokens);
   void run_step(std::span<const BatchToken> batch, const LogitsSink& sink);
   void hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& sink);
+  void recover(const std::string& why);
 
   std::shared_ptr<const Model> model_;
   RunnerOptions options_;
@@ -85,6 +90,7 @@ class Runner {
   std::vector<Hop> hops_;
   PagePool pool_;
   std::vector<std::int32_t> wanted_;  ///< batch indices whose logits are wanted
+  std::optional<Error> lost_;         ///< a device is
 };
 
 }  // namespace strata

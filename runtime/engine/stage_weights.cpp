@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/core/host_memory.h"
 
 namespace strata {
 namespace {
@@ -146,8 +147,12 @@ StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t laye
   return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}};
 }
 
-std::unique_ptr<BlockReader> StageWeights::open_weight_reader() const {
-  std::unique_ptr<BlockReader> reader = open_reader(model_.shared_file(), options_.stream.method);
+// `bytes` are read again and again. Of more than memory keeps nothing would be there when it is
+// needed again, and what others have in the page cache would go for it.
+std::unique_ptr<BlockReader> StageWeights::open_weight_reader(std::uint64_t bytes) const {
+  std::unique_ptr<BlockReader> reader =
+      open_reader(model_.shared_file(), options_.stream.method,
+                  {.drop_behind = bytes > read_host_memory().free});
   if (options_.stream.wrap_reader) reader = options_.stream.wrap_reader(std::move(reader));
   return reader;
 }
@@ -155,9 +160,13 @@ std::unique_ptr<BlockReader> StageWeights::open_weight_reader() const {
 void StageWeights::load(Stream& stream, BufferSpan scratch, const LoadProgress& progress,
                         SlotObserver* observer) {
   resident_.upload(model_.file(), device_, stream, scratch, progress);
-  if (!streamed_.empty()) streamed_.load(open_weight_reader(), observer);
+  if (!streamed_.empty()) {
+    std::uint64_t bytes = 0;
+    for (const SweepUnit& unit : streamed_.units()) bytes += unit.raw_bytes;
+    streamed_.load(open_weight_reader(bytes), observer);
+  }
   if (experts_.empty()) return;
-  expert_reader_ = open_weight_reader();
+  expert_reader_ = open_weight_reader(model_.file().tensor_bytes());
   experts_.load(*expert_reader_, expert_options(), observer);
 }
 

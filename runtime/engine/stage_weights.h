@@ -71,7 +71,7 @@ class StageWeights final : public WeightSource {
                      std::vector<WeightBinding>& bindings);
   void bind_experts(const Plan& plan, std::int32_t layer, std::vector<WeightBinding>& bindings);
   StreamedMatrix matrix_of(const WeightSlot& slot, std::int32_t layer) const;
-  std::unique_ptr<BlockReader> open_weight_reader() const;
+  std::unique_ptr<BlockReader> open_weight_reader(std::uint64_t bytes) const;
 
   const Model& model_;
   Device& device_;

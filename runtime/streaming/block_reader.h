@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "runtime/streaming/file_range.h"
+#include "runtime/streaming/read_timeline.h"
 #include "runtime/weights/model_file.h"
 
 namespace strata {
@@ -56,6 +57,9 @@ class BlockReader {
   virtual ReadMethod method() const { return ReadMethod::buffered; }
   /// What was asked for and not granted, and what is done instead; empty when all is well.
   virtual std::string note() const { return {}; }
+
+  /// Whose time a ring of this reader's units keeps; null: real time.
+  virtual ReadTimeline* timeline() { return nullptr; }
 
   /// Bytes a slot needs for this unit, whatever the method: every part has slack for reads that
   /// begin and end at multiples of 4 KiB. A multiple of 4 KiB.

@@ -60,6 +60,7 @@ class Planner {
     std::optional<CostedPlan> found = resident();
     if (!found) found = streamed();
     if (!found) return std::nullopt;
+    if (found->plan.predicted && found->plan.streams) try_less(*found);
     describe_plan(request_, found->plan);
     return std::move(found->plan);
   }
@@ -86,6 +87,24 @@ class Planner {
         high = middle - 1;
     }
     return low * step;
+  }
+
+  // What was found for less memory fits as well, and is sometimes better: layers that fill memory
+  // best need not lie where the links have time for the others.
+  void try_less(CostedPlan& found) const {
+    for (const double share : {0.97, 0.92, 0.85, 0.7, 0.5}) {
+      for (const bool device : {true, false}) {
+        ResidencyRequest less = request_;
+        const auto cut = [share](std::uint64_t& budget) {
+          budget = static_cast<std::uint64_t>(share * static_cast<double>(budget));
+        };
+        if (device) cut(less.budgets.device);
+        if (!device) cut(less.budgets.pinned);
+        if (!device) cut(less.budgets.host);
+        std::optional<CostedPlan> other = Planner(less).streamed();
+        if (other && other->plan.predicted && other->cost < found.cost) found = std::move(*other);
+      }
+    }
   }
 
   std::int32_t least_chunk() const {
@@ -167,7 +186,10 @@ class Planner {
       if (!shrink(shape)) continue;
       std::optional<CostedPlan> found = best_plan(request_, shape);
       if (!found) continue;
-      if (request_.goal == Goal::latency) grow_chunk(*found);
+      if (request_.goal == Goal::latency) {
+        grow_chunk(*found);
+        cut_chunk(*found);
+      }
       const bool comparable =
           !best || best->plan.predicted.has_value() == found->plan.predicted.has_value();
       if (!best || (comparable && found->cost < best->cost)) best = std::move(found);
@@ -186,6 +208,17 @@ class Planner {
       const bool unknown = !larger->plan.predicted && larger->cost <= found.cost;
       if (!unknown && larger->cost >= found.cost) return;
       found = std::move(*larger);
+    }
+  }
+
+  // Smaller ones leave room for weights that stay.
+  void cut_chunk(CostedPlan& found) const {
+    if (request_.max_tokens_asked || !found.plan.streams || !found.plan.predicted) return;
+    for (StepShape shape = found.plan.shape; shape.max_tokens > least_chunk();) {
+      shape.max_tokens = std::max(shape.max_tokens / 2, least_chunk());
+      std::optional<CostedPlan> smaller = plan_with(request_, shape, found.choice);
+      if (!smaller || !smaller->plan.predicted || smaller->cost >= found.cost) return;
+      found = std::move(*smaller);
     }
   }
 

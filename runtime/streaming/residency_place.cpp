@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "runtime/streaming/residency_pack.h"
+
 namespace strata {
 namespace {
 
@@ -196,47 +198,17 @@ class Placer {
     return found;
   }
 
-  // The most evenly spread units of the class that fit, then whatever still does. Where sizes
-  // differ, one fewer to begin with may leave less room unused.
+  // Of a class what fills the room best.
   template <typename Bytes>
   void keep_spread(const Indices& units, Tier to, std::uint64_t& room, Bytes&& bytes) {
-    std::vector<bool> best(units.size(), false);
-    std::uint64_t most = 0;
-    const std::size_t fits = most_spread(units, room, bytes);
-    for (std::size_t fewer = 0; fewer <= std::min<std::size_t>(fits, 2); ++fewer) {
-      std::vector<bool> kept(units.size(), false);
-      std::uint64_t sum = 0;
-      for (const bool spread : {true, false}) {
-        for (std::size_t i = 0; i < units.size(); ++i) {
-          if (kept[i] || sum + bytes(units[i]) > room) continue;
-          if (spread && !is_spread(i, fits - fewer, units.size())) continue;
-          kept[i] = true;
-          sum += bytes(units[i]);
-        }
-      }
-      if (sum > most) best = kept;
-      most = std::max(most, sum);
+    std::vector<std::uint64_t> sizes;
+    for (const std::size_t i : units) sizes.push_back(bytes(i));
+    const std::vector<bool> kept = choose_units(sizes, room);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      if (!kept[i]) continue;
+      tier(units[i]) = to;
+      room -= sizes[i];
     }
-    for (std::size_t i = 0; i < units.size(); ++i)
-      if (best[i]) tier(units[i]) = to;
-    room -= most;
-  }
-
-  // How many evenly spread units of the class fit.
-  template <typename Bytes>
-  static std::size_t most_spread(const Indices& units, std::uint64_t room, Bytes&& bytes) {
-    std::size_t low = 0;
-    for (std::size_t high = units.size(); low < high;) {
-      const std::size_t middle = (low + high + 1) / 2;
-      std::uint64_t sum = 0;
-      for (std::size_t i = 0; i < units.size(); ++i)
-        if (is_spread(i, middle, units.size())) sum += bytes(units[i]);
-      if (sum <= room)
-        low = middle;
-      else
-        high = middle - 1;
-    }
-    return low;
   }
 
   void keep_what_fits() {
@@ -325,10 +297,6 @@ class Placer {
 };
 
 }  // namespace
-
-bool is_spread(std::size_t i, std::size_t chosen, std::size_t all) {
-  return (i + 1) * chosen / all > i * chosen / all;
-}
 
 double used_share(const PlanUnit& unit, std::int32_t tokens) {
   if (unit.used_per_token >= 1) return 1;

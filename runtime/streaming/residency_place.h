@@ -46,7 +46,4 @@ std::optional<Tier> forced_tier(const ResidencyRequest& request, std::size_t uni
 /// Share of a unit's bytes that a step of so many tokens reads: independent choices of experts.
 double used_share(const PlanUnit& unit, std::int32_t tokens);
 
-/// Whether item `i` of `all` is among `chosen` evenly spread ones (Bresenham).
-bool is_spread(std::size_t i, std::size_t chosen, std::size_t all);
-
 }  // namespace strata

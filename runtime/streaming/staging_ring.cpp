@@ -25,7 +25,11 @@ std::uint64_t nanoseconds_since(std::chrono::steady_clock::time_point begin) {
 
 StagingRing::StagingRing(BlockReader& reader, std::span<const StreamUnit> sweep,
                          std::vector<std::span<std::byte>> slots, int threads)
-    : reader_(reader), sweep_(sweep), slots_(slots.size()), order_(slots.size()) {
+    : reader_(reader),
+      timeline_(reader.timeline()),
+      sweep_(sweep),
+      slots_(slots.size()),
+      order_(slots.size()) {
   std::size_t most_parts = 0;
   for (const StreamUnit& unit : sweep_) most_parts = std::max(most_parts, unit.parts.size());
   free_.reserve(slots.size());
@@ -36,6 +40,7 @@ StagingRing::StagingRing(BlockReader& reader, std::span<const StreamUnit> sweep,
   }
   check_slots();
   reader_.prepare(slots);
+  if (timeline_ != nullptr) timeline_->begin(sweep_, slots_.size());
   start_threads(threads);
 }
 
@@ -143,7 +148,7 @@ bool StagingRing::next_is_there() const {
 
 StagingRing::Taken StagingRing::take_next() {
   const std::uint32_t index = order_[next_take_ % slots_.size()];
-  Slot& slot = slots_[index];
+  Slot& slot = next_slot();
   if (slot.state == State::failed) {
     thrown_ = true;
     std::rethrow_exception(slot.error);
@@ -151,6 +156,7 @@ StagingRing::Taken StagingRing::take_next() {
   const auto number = static_cast<std::uint32_t>(next_take_ % sweep_.size());
   const StreamUnit& unit = sweep_[number];
   ++next_take_;
+  if (timeline_ != nullptr) timeline_->take();
   slot.state = State::taken;
   ++taken_;
   ++stats_.units;
@@ -164,20 +170,48 @@ void StagingRing::require_restarted() const {
 }
 
 void StagingRing::await_next(std::unique_lock<std::mutex>& lock) {
-  if (next_is_there()) return;
   if (taken_ == slots_.size())
     throw Error(ErrorCode::runtime, kSubject,
                 fmt::format("all {} slots are taken: the next unit can never come", taken_));
+  if (timeline_ != nullptr) {
+    const std::int64_t waited_ns = timeline_->await();
+    stats_.consumer_waits += waited_ns > 0 ? 1 : 0;
+    stats_.io_wait_ns += static_cast<std::uint64_t>(waited_ns);
+    unit_is_there_.wait(lock, [&] { return next_is_there(); });
+    return;
+  }
+  if (next_is_there()) return;
   ++stats_.consumer_waits;
   const auto begin = std::chrono::steady_clock::now();
   unit_is_there_.wait(lock, [&] { return next_is_there(); });
   stats_.io_wait_ns += nanoseconds_since(begin);
 }
 
+// What counts is whether it can be read now, not whether it could be when it was read ahead.
+void StagingRing::read_again(std::unique_lock<std::mutex>& lock) {
+  Slot& slot = next_slot();
+  if (slot.state != State::failed) return;
+  ++stats_.read_again;
+  slot.state = State::reading;
+  const auto begin = std::chrono::steady_clock::now();
+  lock.unlock();
+  std::exception_ptr error = read_into(slot, next_take_, stop_.get_token());
+  lock.lock();
+  stats_.io_wait_ns += nanoseconds_since(begin);
+  slot.state = error ? State::failed : State::ready;
+  slot.error = std::move(error);
+  failed_ = std::ranges::any_of(slots_, [](const Slot& s) { return s.state == State::failed; });
+  if (!failed_) slot_is_free_.notify_all();
+}
+
 std::optional<StagingRing::Taken> StagingRing::try_take() {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   require_restarted();
-  if (!next_is_there()) return std::nullopt;
+  if (timeline_ != nullptr) {
+    if (!timeline_->is_done()) return std::nullopt;
+    unit_is_there_.wait(lock, [&] { return next_is_there(); });
+  }
+  if (!next_is_there() || next_slot().state == State::failed) return std::nullopt;
   return take_next();
 }
 
@@ -185,6 +219,7 @@ StagingRing::Taken StagingRing::take() {
   std::unique_lock lock(mutex_);
   require_restarted();
   await_next(lock);
+  read_again(lock);
   return take_next();
 }
 
@@ -196,6 +231,7 @@ void StagingRing::give_back(std::uint32_t slot) {
   slots_[slot].state = State::free;
   --taken_;
   free_.push_back(slot);
+  if (timeline_ != nullptr) timeline_->give_back();
   slot_is_free_.notify_one();
 }
 
@@ -205,6 +241,7 @@ void StagingRing::restart(std::uint32_t first) {
   ++stats_.restarts;
   next_read_ = first;
   next_take_ = first;
+  if (timeline_ != nullptr) timeline_->restart(first);
   failed_ = false;
   thrown_ = false;
   for (std::size_t i = 0; i < slots_.size(); ++i) {

@@ -24,6 +24,7 @@ struct RingStats {
   std::uint64_t reader_waits = 0;    ///< times that a reader found no free slot
   std::uint64_t reader_wait_ns = 0;  ///< that readers waited so, summed over them
   std::uint64_t restarts = 0;
+  std::uint64_t read_again = 0;  ///< units that could not be read ahead, when they were wanted
 };
 
 /// Host slots that reader threads fill with the units of a sweep, in order and over again: after
@@ -31,6 +32,8 @@ struct RingStats {
 /// Bounded by its slots; nothing is allocated after construction but for errors.
 ///
 /// take(), try_take() and restart() are for one consumer thread, give_back() and stats() for any.
+/// With a reader whose time is simulated (BlockReader::timeline) units are there when that says so,
+/// whenever the threads have read them, and give_back() is for the consumer too.
 class StagingRing {
  public:
   struct Taken {
@@ -49,11 +52,14 @@ class StagingRing {
   StagingRing(const StagingRing&) = delete;
   StagingRing& operator=(const StagingRing&) = delete;
 
-  /// The next unit in order if it is there. Throws as take() does.
+  /// The next unit in order if it is there: one that could not be read is not. Throws
+  /// Error(runtime) when restart() is due.
   std::optional<Taken> try_take();
-  /// The next unit in order; waits for it. Throws, once and in order, the Error with which its read
-  /// failed; restart() is then due before the next take. Throws Error(runtime) without waiting when
-  /// it would wait for ever: the consumer holds every slot, or restart() was not called.
+  /// The next unit in order; waits for it. One that could not be read ahead is read once more now
+  /// that it is wanted, by the caller's thread: the disk may have come back long ago. Throws, once
+  /// and in order, the Error with which that fails; restart() is then due before the next take.
+  /// Throws Error(runtime) without waiting when it would wait for ever: the consumer holds every
+  /// slot, or restart() was not called.
   Taken take();
   /// The slot may be filled again. Any order, any thread.
   void give_back(std::uint32_t slot);
@@ -80,11 +86,14 @@ class StagingRing {
   bool await_slot(std::unique_lock<std::mutex>& lock, const std::stop_token& stop);
   std::exception_ptr read_into(Slot& slot, std::uint64_t position, const std::stop_token& stop);
   void require_restarted() const;
+  Slot& next_slot() { return slots_[order_[next_take_ % slots_.size()]]; }
   bool next_is_there() const;
   void await_next(std::unique_lock<std::mutex>& lock);
+  void read_again(std::unique_lock<std::mutex>& lock);
   Taken take_next();
 
   BlockReader& reader_;
+  ReadTimeline* const timeline_;  // null: time is real
   const std::span<const StreamUnit> sweep_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_;   // room for every slot is reserved

@@ -41,6 +41,21 @@ TEST(HostMemory, IsCutByALimitOfVersion2) {
   expect_memory(machine, 409600, 409600 - 102400);
 }
 
+// What a group may have before it is slowed down counts as its limit, its own or a parent's.
+TEST(HostMemory, IsCutByWhatVersion2Throttles) {
+  const FakeMachine machine;
+  machine.file("/proc/self/cgroup", "0::/a/b\n");
+  machine.file("/sys/fs/cgroup/a/b/memory.max", "500000\n");
+  machine.file("/sys/fs/cgroup/a/b/memory.high", "max\n");
+  machine.file("/sys/fs/cgroup/a/memory.max", "max\n");
+  machine.file("/sys/fs/cgroup/a/memory.high", "300000\n");
+  machine.file("/sys/fs/cgroup/a/memory.current", "350000\n");
+  machine.file("/sys/fs/cgroup/a/memory.stat", "inactive_file 150000\n");
+  expect_memory(machine, 300000, 100000);
+  machine.file("/sys/fs/cgroup/a/b/memory.high", "90000\n");
+  expect_memory(machine, 90000, 90000);
+}
+
 TEST(HostMemory, IsCutByALimitOfVersion1) {
   const FakeMachine machine;
   machine.file("/proc/self/cgroup", "5:cpu,cpuacct:/x\n4:memory:/x\n");

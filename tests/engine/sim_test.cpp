@@ -113,8 +113,9 @@ TEST(SimDeviceTest, AFailingOpSurfacesAtTheEndOfTheStep) {
       (void)greedy(runner, kPrompt, 2);
       FAIL() << "no error";
     } catch (const Error& error) {
-      EXPECT_EQ(error.code(), ErrorCode::runtime);
+      EXPECT_EQ(error.code(), ErrorCode::device_missing);
       EXPECT_EQ(error.subject(), "sim:0");
+      EXPECT_THAT(error.what(), HasSubstr("is lost"));
       EXPECT_THAT(error.what(), HasSubstr("failed"));
     }
   }

@@ -52,8 +52,8 @@ TEST(StreamedFaults, EveryAllocationMayFail) {
   EXPECT_GT(failing, 12);
 }
 
-// A kernel or a copy that fails does so on the device, some time later: the step ends with an error
-// of the device's, and a Runner made anew works.
+// A kernel or a copy that fails does so on the device, some time later, and so does all that comes
+// after it: the device is lost. The step ends with that error, and a Runner made anew works.
 void expect_failing(std::atomic<std::int64_t> sim::Faults::* counter,
                     std::atomic<std::int64_t> sim::Faults::* failing) {
   const auto model = tiny();
@@ -71,9 +71,10 @@ void expect_failing(std::atomic<std::int64_t> sim::Faults::* counter,
           (void)generate(runner, 4);
           ADD_FAILURE() << "no error, " << later << " later";
         } catch (const Error& error) {
-          EXPECT_EQ(error.code(), ErrorCode::runtime) << error.what();
+          EXPECT_EQ(error.code(), ErrorCode::device_missing) << error.what();
           EXPECT_EQ(error.subject(), "sim:0");
-          EXPECT_THAT(error.what(), HasSubstr("failed"));
+          EXPECT_THAT(error.what(), HasSubstr("is lost"));
+          EXPECT_THAT(error.what(), HasSubstr("failed: a fault that was asked for"));
         }
       }
     }
@@ -91,6 +92,79 @@ TEST(StreamedFaults, AFailingOpEndsTheStep) {
 
 TEST(StreamedFaults, AFailingCopyEndsTheStep) {
   expect_failing(&sim::Faults::copies, &sim::Faults::failing_copy);
+}
+
+// What a device was lost for, and what comes in its place.
+struct Lost {
+  std::shared_ptr<const Model> model = tiny();
+  std::unique_ptr<Device> cpu = open_device("cpu", {1});
+  SimDevice device{open_device("cpu", {1}), {}};
+  Tier tier = Tier::device;
+
+  std::unique_ptr<Runner> runner() {
+    return std::make_unique<Runner>(
+        model, place_tiers(*model, *cpu, device, same_tier(*model, tier)), streamed_options());
+  }
+  // Fails in the middle of a request's tokens; another one waits then.
+  void lose(Engine& engine, std::vector<Answer>& answers) {
+    const Request request = greedy_request(kPrompt, 12);
+    EXPECT_EQ(ask(engine, request).ids, resident_answers(model).tokens);
+    const std::int64_t of_one = device.faults().ops;  // that request was the first
+    device.faults().failing_op = of_one + of_one / 2;
+    RequestHandle running = engine.submit(request);
+    RequestHandle waiting = engine.submit(request);
+    answers = {collect(running), collect(waiting), ask(engine, request)};
+  }
+};
+
+void expect_lost(const Answer& answer) {
+  EXPECT_EQ(answer.finished, FinishReason::error);
+  ASSERT_TRUE(answer.error.has_value());
+  EXPECT_EQ(answer.error->code(), ErrorCode::device_missing) << answer.error->what();
+  EXPECT_EQ(answer.error->subject(), "sim:0");
+}
+
+TEST(StreamedFaults, ALostDeviceFailsItsRequestsAndTheReplacementGoesOn) {
+  for (const Tier tier : {Tier::device, Tier::streamed}) {
+    Lost lost;
+    lost.tier = tier;
+    int asked = 0;
+    Engine engine(lost.runner(), nullptr, Speculation::never, [&](const Error& why) {
+      ++asked;
+      EXPECT_EQ(why.code(), ErrorCode::device_missing);
+      EXPECT_EQ(lost.device.memory().ours, 0u);  // it is given back first
+      RunnerOptions options = streamed_options();
+      options.context = 48;
+      return std::make_unique<Runner>(lost.model, *lost.cpu, options);
+    });
+    std::vector<Answer> answers;
+    lost.lose(engine, answers);
+    expect_lost(answers[0]);
+    EXPECT_EQ(answers[1].ids, resident_answers(lost.model).tokens);
+    EXPECT_EQ(answers[2].ids, answers[1].ids);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(engine.context(), 48);
+  }
+}
+
+TEST(StreamedFaults, WithoutAReplacementEveryRequestSaysWhichDeviceIsLost) {
+  for (const bool fails : {false, true}) {
+    Lost lost;
+    Engine engine(lost.runner(), nullptr, Speculation::never,
+                  [&](const Error&) -> std::unique_ptr<Runner> {
+                    if (fails) throw Error(ErrorCode::does_not_fit, "cpu:0", "is 3 MiB short");
+                    return nullptr;
+                  });
+    std::vector<Answer> answers;
+    lost.lose(engine, answers);
+    const std::int64_t ops = lost.device.faults().ops;
+    answers.push_back(ask(engine, greedy_request(kPrompt, 12)));
+    for (const Answer& answer : answers) expect_lost(answer);
+    EXPECT_EQ(lost.device.faults().ops, ops);  // nobody tries it again
+    if (fails) {
+      EXPECT_THAT(answers[3].error->what(), HasSubstr("cpu:0: is 3 MiB short"));
+    }
+  }
 }
 
 // Reads fail from one number on, as many as are asked for.
@@ -136,16 +210,8 @@ void expect_io_error(Runner& runner) {
   }
 }
 
-// Units are read ahead also between requests: one that could not be then fails the next request.
-void drain(Runner& runner) {
-  try {
-    (void)generate(runner, 1);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::io) << error.what();
-  }
-}
-
-// One read fails, or all do for some time: the requests meanwhile fail, those afterwards do not.
+// All reads fail for some time: the requests meanwhile fail, those afterwards do not, although
+// units were read ahead in vain between them. A single one that fails is read again.
 TEST(StreamedFaults, AFailingReadFailsTheRequestAlone) {
   const auto model = tiny();
   const auto want = resident_answers(model).tokens;
@@ -162,10 +228,11 @@ TEST(StreamedFaults, AFailingReadFailsTheRequestAlone) {
         SCOPED_TRACE(fmt::format("{}: {} reads from {} later", name, count, later));
         faults.count = count;
         faults.first = faults.reads + later;
-        expect_io_error(runner);
-        if (count > 1) expect_io_error(runner);
-        faults.first = -1;
-        if (count > 1) drain(runner);
+        if (count > 1) {
+          expect_io_error(runner);
+          expect_io_error(runner);
+          faults.first = -1;
+        }
         EXPECT_EQ(generate(runner, want.size()), want);
       }
     }
@@ -183,6 +250,7 @@ TEST(StreamedFaults, TheEngineGoesOnAfterAFailingRead) {
   const Request request = greedy_request(kPrompt, 12);
   const Answer before = ask(engine, request);
   EXPECT_EQ(before.ids, resident_answers(model).tokens);
+  faults.count = 1000000;
   faults.first = faults.reads + 30;
   const Answer failed = ask(engine, request);
   EXPECT_EQ(failed.finished, FinishReason::error);

@@ -4,16 +4,20 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <linux/magic.h>
+#include <sys/mman.h>
 #include <sys/statfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <vector>
 
 #include "backends/registry.h"
 #include "runtime/engine/runner.h"
@@ -76,19 +80,32 @@ std::uint64_t disk_bytes() {
   return 0;
 }
 
+/// Bytes of a range of the file that are in the page cache.
+std::uint64_t cached_bytes(const MappedFile& file, std::uint64_t offset, std::uint64_t bytes) {
+  constexpr std::uint64_t kPage = 4096;
+  const std::uint64_t begin = offset / kPage * kPage;
+  std::vector<unsigned char> pages((offset + bytes - begin + kPage - 1) / kPage);
+  // mincore does not write to what it is asked about.
+  if (::mincore(const_cast<std::byte*>(file.bytes().data() + begin), offset + bytes - begin,
+                pages.data()) != 0)
+    return 0;
+  return kPage * static_cast<std::uint64_t>(std::ranges::count_if(
+                     pages, [](unsigned char page) { return (page & 1) != 0; }));
+}
+
 struct Measured {
   bool done = false;
   std::uint64_t planned = 0;  ///< bytes of the matrices that stream
+  std::uint64_t cached = 0;   ///< of those, in the page cache in the end
   std::uint64_t read = 0;     ///< from the disk, per sweep
   double seconds = 0;         ///< per sweep
 };
 
-std::uint64_t matrix_bytes(const ModelFile& file, std::int32_t layer) {
-  const std::string prefix = fmt::format("blk.{}.", layer);
-  std::uint64_t sum = 0;
-  for (const TensorInfo& tensor : file.tensors())
-    if (tensor.name.starts_with(prefix) && tensor.ne[1] > 1) sum += tensor.bytes;
-  return sum;
+/// Whether it is a matrix of a layer from `resident` on.
+bool streams(const TensorInfo& tensor, std::int32_t resident) {
+  constexpr std::string_view kLayer = "blk.";
+  return tensor.name.starts_with(kLayer) && tensor.ne[1] > 1 &&
+         std::stoi(std::string(tensor.name.substr(kLayer.size()))) >= resident;
 }
 
 /// Waits until the readers have filled the ring, so that two moments can be compared.
@@ -101,7 +118,8 @@ void settle(const Runner& runner) {
 
 /// Runs tokens with `resident` layers in memory and the others streamed; without a value everything
 /// is used in the mapping, as the system sees fit.
-Measured run_tokens(const std::filesystem::path& path, std::optional<std::int32_t> resident) {
+Measured run_tokens(const std::filesystem::path& path, std::optional<std::int32_t> resident,
+                    ReadMethod method) {
   const auto device = open_device("cpu", {2});
   const auto model = Model::load(ModelFile::open(path));
   PlacedPart part{device.get(), 0, kLayers, {}};
@@ -111,12 +129,13 @@ Measured run_tokens(const std::filesystem::path& path, std::optional<std::int32_
   options.context = 64;
   Measured measured;
   if (resident) {
-    options.stream = {.unit_bytes = 4 * kMiB, .ring_slots = 3, .method = ReadMethod::direct};
+    options.stream = {.unit_bytes = 4 * kMiB, .ring_slots = 3, .method = method};
     for (std::int32_t layer = 0; layer <= kLayers; ++layer) {
       const bool stays = layer < *resident || layer == kLayers;
       part.tiers.push_back(stays ? Tier::device : Tier::streamed);
-      if (!stays) measured.planned += matrix_bytes(model->file(), layer);
     }
+    for (const TensorInfo& tensor : model->file().tensors())
+      if (streams(tensor, *resident)) measured.planned += tensor.bytes;
   } else {
     options.programs.pack_weights = false;
   }
@@ -138,13 +157,18 @@ Measured run_tokens(const std::filesystem::path& path, std::optional<std::int32_
   if (resident) settle(runner);
   measured.read = (disk_bytes() - before) / kSweeps;
   measured.seconds = spent.count() / kSweeps;
+  for (const TensorInfo& tensor : model->file().tensors())
+    if (resident && streams(tensor, *resident))
+      measured.cached +=
+          cached_bytes(model->file().shards()[tensor.shard], tensor.offset, tensor.bytes);
   measured.done = true;
   return measured;
 }
 
 /// The same in a process of its own, in the group. Not done: it failed or was killed.
 Measured run_in_group(const BigModel& model, const test::MemoryGroup& group,
-                      std::optional<std::int32_t> resident) {
+                      std::optional<std::int32_t> resident,
+                      ReadMethod method = ReadMethod::direct) {
   model.forget();
   int pipe_ends[2];
   if (::pipe(pipe_ends) != 0) return {};
@@ -152,7 +176,7 @@ Measured run_in_group(const BigModel& model, const test::MemoryGroup& group,
   if (child == 0) {
     Measured measured;
     try {
-      if (group.enter()) measured = run_tokens(model.path(), resident);
+      if (group.enter()) measured = run_tokens(model.path(), resident, method);
     } catch (const std::exception& error) {
       std::fprintf(stderr, "in the group: %s\n", error.what());
     }
@@ -195,6 +219,26 @@ TEST(BeyondMemory, ASweepReadsWhatThePlacementStreamsAndNoMore) {
     EXPECT_NEAR(static_cast<double>(ours.read), static_cast<double>(ours.planned),
                 0.01 * static_cast<double>(ours.planned));
   }
+}
+
+// Where reads must go through the page cache nothing of them stays there: it would be gone before
+// it is used again, and with it what others have there.
+TEST(BeyondMemory, ReadsThroughThePageCacheLeaveNothingInIt) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's own memory would be most of the group's";
+#endif
+  const BigModel model;
+  if (!model.on_disk()) GTEST_SKIP() << "the folder for temporary files is in memory";
+  const std::uint64_t limit = model.bytes() / 2;
+  const test::MemoryGroup group(limit);
+  if (!group.refusal().empty()) GTEST_SKIP() << "no memory limit: " << group.refusal();
+  const Measured ours = run_in_group(model, group, 1, ReadMethod::buffered);
+  ASSERT_TRUE(ours.done);
+  std::printf("through the cache: streamed %.1f MB, read %.1f MB, %.1f MB of them stay there\n",
+              static_cast<double>(ours.planned) * 1e-6, static_cast<double>(ours.read) * 1e-6,
+              static_cast<double>(ours.cached) * 1e-6);
+  // The units that were read last may not have been dropped yet.
+  EXPECT_LE(ours.cached, 8 * kMiB);
 }
 
 }  // namespace

@@ -3,17 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstring>
-#include <functional>
-#include <memory>
-#include <numeric>
 #include <random>
 #include <thread>
 #include <vector>
 
 #include "runtime/core/error.h"
 #include "runtime/streaming/staging_ring.h"
+#include "tests/streaming/played_reader.h"
 #include "tests/support/allocation_counter.h"
 
 namespace strata {
@@ -22,64 +19,11 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-constexpr std::uint64_t kPage = 4096;
+using test::make_sweep;
+using test::PlayedReader;
+using test::Slots;
 
-/// Writes a unit's first file offset into its slot; `before` is called ahead of every read with the
-/// unit's offset and what it throws is the read's failure.
-class PlayedReader : public BlockReader {
- public:
-  using Before = std::function<void(std::uint64_t offset, const std::stop_token& stop)>;
-  explicit PlayedReader(Before before = nullptr) : before_(std::move(before)) {}
-
-  void read(const StreamUnit& unit, std::span<std::byte> slot, std::span<const std::byte*> places,
-            std::stop_token stop) override {
-    begun_.fetch_add(1);
-    if (before_) before_(unit.parts[0].offset, stop);
-    std::byte* to = slot.data();
-    for (std::size_t i = 0; i < places.size(); ++i) {
-      std::memcpy(to, &unit.parts[i].offset, sizeof(std::uint64_t));
-      places[i] = to;
-      to += slot_bytes(unit.parts[i]);
-    }
-  }
-  ReaderStats stats() const override { return {}; }
-  void begin_sweep() override { sweeps_.fetch_add(1); }
-  void prepare(std::span<const std::span<std::byte>> slots) override { prepared_ = slots.size(); }
-
-  int begun() const { return begun_.load(); }
-  int sweeps() const { return sweeps_.load(); }
-  std::size_t prepared() const { return prepared_; }
-
- private:
-  Before before_;
-  std::atomic<int> begun_{0};
-  std::atomic<int> sweeps_{0};
-  std::size_t prepared_ = 0;
-};
-
-/// Page-aligned slots.
-class Slots {
- public:
-  Slots(std::size_t count, std::uint64_t bytes) : memory_((count * bytes + kPage) / 8) {
-    auto at = reinterpret_cast<std::uintptr_t>(memory_.data());
-    auto* begin = reinterpret_cast<std::byte*>((at + kPage - 1) / kPage * kPage);
-    for (std::size_t i = 0; i < count; ++i) spans_.emplace_back(begin + i * bytes, bytes);
-  }
-  const std::vector<std::span<std::byte>>& spans() const { return spans_; }
-
- private:
-  std::vector<std::uint64_t> memory_;
-  std::vector<std::span<std::byte>> spans_;
-};
-
-/// Units of one to three parts of a page; part i of unit n has the offset (4 n + i) pages.
-std::vector<StreamUnit> make_sweep(std::size_t units) {
-  std::vector<StreamUnit> sweep(units);
-  for (std::size_t n = 0; n < units; ++n)
-    for (std::size_t i = 0; i <= n % 3; ++i)
-      sweep[n].parts.push_back({.shard = 0, .offset = (4 * n + i) * kPage, .bytes = kPage});
-  return sweep;
-}
+constexpr std::uint64_t kPage = test::kPageBytes;
 
 std::uint64_t offset_in(const StagingRing::Taken& taken, std::size_t part) {
   std::uint64_t offset = 0;
@@ -203,6 +147,38 @@ TEST(StagingRing, AnErrorComesOnceInOrderAndRestartMendsIt) {
     ring.give_back(taken.slot);
   }
   EXPECT_EQ(ring.stats().restarts, 1U);
+}
+
+// The disk was away while nobody waited for it: that is nobody's failure.
+TEST(StagingRing, WhatCouldNotBeReadAheadIsReadAgainWhenItIsWanted) {
+  const std::vector<StreamUnit> sweep = make_sweep(6);
+  for (const int threads : {1, 3}) {
+    std::atomic<bool> broken{true};
+    std::atomic<int> failures{0};
+    PlayedReader reader([&](std::uint64_t offset, const std::stop_token&) {
+      if (offset < 2 * 4 * kPage || !broken.load()) return;
+      failures.fetch_add(1);
+      throw Error(ErrorCode::io, "disk", "is away");
+    });
+    const Slots slots(5, 3 * kPage);
+    StagingRing ring(reader, sweep, slots.spans(), threads);
+    while (failures.load() == 0) std::this_thread::yield();
+    for (std::size_t unit = 0; unit < 2; ++unit) {
+      const StagingRing::Taken taken = ring.take();
+      expect_unit(taken, unit, sweep);
+      ring.give_back(taken.slot);
+    }
+    EXPECT_FALSE(ring.try_take().has_value()) << "what failed is not there";
+    broken.store(false);
+    for (std::size_t i = 2; i < 30; ++i) {
+      const StagingRing::Taken taken = ring.take();
+      expect_unit(taken, i % sweep.size(), sweep);
+      ring.give_back(taken.slot);
+    }
+    EXPECT_GE(ring.stats().read_again, 1U);
+    EXPECT_EQ(ring.stats().restarts, 0U);
+    EXPECT_EQ(ring.stats().units, 30U);
+  }
 }
 
 TEST(StagingRing, RestartDropsReadsUnderWay) {
