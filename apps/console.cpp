@@ -74,18 +74,23 @@ std::string Console::bar_line(std::string_view what, std::uint64_t done,
   const std::uint64_t filled = total == 0 ? kWidth : done * kWidth / total;
   std::string bar;
   for (std::uint64_t i = 0; i < kWidth; ++i) bar += i < filled ? "█" : "░";
+  std::string line = fmt::format("{} {}/{} {:3}% [{}]", what, bytes_text(done), bytes_text(total),
+                                 total == 0 ? 100 : done * 100 / total, bar);
+  // What was done before the clock started says nothing of the speed.
   const double seconds = static_cast<double>(steady_ns() - started_ns_) * 1e-9;
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
-  const double eta = rate > 0 ? static_cast<double>(total - done) / rate : 0;
-  return fmt::format("{} {}/{} {:3}% [{}] {}/s ETA {:.0f}s", what, bytes_text(done),
-                     bytes_text(total), total == 0 ? 100 : done * 100 / total, bar,
-                     bytes_text(static_cast<std::uint64_t>(rate)), eta);
+  if (done <= started_done_ || seconds <= 0) return line;
+  const double rate = static_cast<double>(done - started_done_) / seconds;
+  return line + fmt::format(" {}/s ETA {:.0f}s", bytes_text(static_cast<std::uint64_t>(rate)),
+                            static_cast<double>(total - done) / rate);
 }
 
 void Console::progress(std::string_view what, std::uint64_t done, std::uint64_t total) {
   if (quiet_) return;
   const std::int64_t now = steady_ns();
-  if (started_ns_ == 0) started_ns_ = now;
+  if (started_ns_ == 0) {
+    started_ns_ = now;
+    started_done_ = done;
+  }
   if (terminal_) {
     // Loads that are over at once need no bar.
     const bool first = !bar_open_ && now - started_ns_ < 2 * kBarInterval;

@@ -43,7 +43,8 @@ class Console {
   bool colour_;
   bool bar_open_ = false;
   int last_tenth_ = -1;
-  std::int64_t started_ns_ = 0;
+  std::int64_t started_ns_ = 0;  ///< of this progress; 0: none
+  std::uint64_t started_done_ = 0;
   std::int64_t shown_ns_ = 0;
 };
 
