@@ -162,11 +162,7 @@ MeasuredLinks links_now(const Options& options, const Model& model, Device& devi
   MeasuredLinks links;
   if (options.upload <= 0) {
     links = measure_links(model, device, cpu, {});
-    for (const ProbedMethod& tried : links.tried)
-      if (tried.method == options.method) {
-        links.method = tried.method;
-        links.speeds.disk = tried.bytes_per_second;
-      }
+    if (options.method) links.read_by(*options.method);
     return links;
   }
   links.speeds = {options.disk > 0 ? options.disk : kAtOnce,

@@ -14,7 +14,12 @@ namespace strata {
 struct MeasuredLinks {
   LinkSpeeds speeds;
   ReadMethod method = ReadMethod::buffered;
-  std::vector<ProbedMethod> tried;  ///< every method, for `speeds.disk` of another than the fastest
+  std::vector<ProbedMethod> tried;  ///< every method
+  int cpus = 1;                     ///< that the CPU device computes with
+
+  /// Takes another method than the fastest: with its speed, whatever that is. One that was not
+  /// tried changes nothing.
+  void read_by(ReadMethod wanted);
 };
 
 /// Measures, now, what weights of this model would pass on their way to `device`: the disk, copies

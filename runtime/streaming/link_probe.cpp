@@ -1,6 +1,7 @@
 #include "runtime/streaming/link_probe.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -24,11 +25,23 @@ using Clock = std::chrono::steady_clock;
 constexpr std::array kMethods = {ReadMethod::mapped, ReadMethod::buffered, ReadMethod::direct};
 // Each method has this many turns, so that a disk that slows down slows all of them.
 constexpr std::size_t kTurns = 2;
+constexpr std::uint64_t kSmallUnit = std::uint64_t{1} << 18;  // as small as units of a stream get
+constexpr std::size_t kSmallPieces = 8;                       // of each unit, one after the other
 constexpr int kCopyRounds = 4;
 constexpr std::size_t kCopyBytes = std::size_t{64} << 20;
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// CPU time of this process so far, all threads together.
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 /// The units of one turn, dealt to the threads as they come.
@@ -40,6 +53,7 @@ class Turn {
 
   /// Reads until the time or the units are over.
   void run(std::span<const std::span<std::byte>> slots) {
+    const double cpu_before = cpu_seconds();
     const auto begin = Clock::now();
     std::vector<std::thread> threads;
     for (std::size_t i = 1; i < slots.size(); ++i)
@@ -47,10 +61,13 @@ class Turn {
     work(slots[0], begin);
     for (std::thread& thread : threads) thread.join();
     spent_ = seconds_since(begin);
+    cpu_ = cpu_seconds() - cpu_before;
     if (error_) std::rethrow_exception(error_);
   }
   std::uint64_t bytes() const { return bytes_.load(); }
+  std::uint64_t units() const { return units_.load(); }
   double spent() const { return spent_; }
+  double cpu() const { return cpu_; }
 
  private:
   void work(std::span<std::byte> slot, Clock::time_point begin) {
@@ -62,6 +79,7 @@ class Turn {
         std::vector<const std::byte*> places(unit.parts.size());
         reader_.read(unit, slot, places);
         bytes_.fetch_add(unit.bytes());
+        units_.fetch_add(1);
       } while (seconds_since(begin) < seconds_);
     } catch (...) {
       const std::lock_guard lock(mutex_);
@@ -76,10 +94,55 @@ class Turn {
   double seconds_;
   std::atomic<std::size_t> next_{0};
   std::atomic<std::uint64_t> bytes_{0};
+  std::atomic<std::uint64_t> units_{0};
   std::mutex mutex_;
   std::exception_ptr error_;
   double spent_ = 0;
+  double cpu_ = 0;
 };
+
+/// What a method's turns came to.
+struct Sum {
+  std::uint64_t bytes = 0;
+  std::uint64_t units = 0;
+  double seconds = 0;
+  double cpu = 0;
+
+  void operator+=(const Turn& turn) {
+    bytes += turn.bytes();
+    units += turn.units();
+    seconds += turn.spent();
+    cpu += turn.cpu();
+  }
+  double speed() const { return seconds > 0 ? static_cast<double>(bytes) / seconds : 0; }
+};
+
+/// One way of reading, timed on large units and on small ones.
+struct Candidate {
+  std::unique_ptr<BlockReader> reader;
+  Sum large;
+  Sum small;
+
+  ProbedMethod result(ReadMethod method) const {
+    ProbedMethod probed{method, large.speed(), 0, 0, reader->note()};
+    if (large.bytes > 0) probed.cpu_seconds = large.cpu / static_cast<double>(large.bytes);
+    if (small.units == 0 || large.bytes == 0) return probed;
+    const double beside = small.seconds - static_cast<double>(small.bytes) / large.speed();
+    probed.unit_seconds = std::max(0.0, beside / static_cast<double>(small.units));
+    return probed;
+  }
+};
+
+// Small units one after the other, as a stream reads them, out of every unit that is larger.
+std::vector<StreamUnit> small_units(std::span<const StreamUnit> sweep) {
+  std::vector<StreamUnit> pieces;
+  for (const StreamUnit& unit : sweep) {
+    const FileRange& whole = unit.parts.front();
+    for (std::size_t i = 0; i < kSmallPieces && (i + 1) * kSmallUnit < whole.bytes; ++i)
+      pieces.push_back({{{whole.shard, whole.offset + i * kSmallUnit, kSmallUnit}}});
+  }
+  return pieces;
+}
 
 void drop_units(const ModelFile& file, std::span<const StreamUnit> sweep, std::size_t first,
                 std::size_t stride) {
@@ -104,31 +167,35 @@ ProbedReader probe_reader(const std::shared_ptr<const ModelFile>& file,
                             slots.size()));
   const std::size_t threads =
       std::min(slots.size(), static_cast<std::size_t>(std::max(options.threads, 1)));
-  std::array<std::unique_ptr<BlockReader>, kMethods.size()> readers;
-  std::array<std::uint64_t, kMethods.size()> bytes{};
-  std::array<double, kMethods.size()> seconds{};
+  const std::vector<StreamUnit> small = small_units(sweep);
+  std::array<Candidate, kMethods.size()> candidates;
   for (std::size_t m = 0; m < kMethods.size(); ++m) {
-    readers[m] = open_reader(file, kMethods[m], options.reader);
-    readers[m]->prepare(slots);
+    candidates[m].reader = open_reader(file, kMethods[m], options.reader);
+    candidates[m].reader->prepare(slots);
   }
+  const std::span<const std::span<std::byte>> used = slots.first(threads);
+  const double seconds = options.seconds_per_method / kTurns;
   // Methods read different units where there are enough of them for every thread in every turn.
   const std::size_t apart = kMethods.size() * kTurns;
   const std::size_t stride = sweep.size() >= apart * threads ? apart : 1;
-  for (std::size_t turn = 0; turn < kTurns; ++turn) {
-    for (std::size_t m = 0; m < kMethods.size(); ++m) {
-      const std::size_t first = (turn * kMethods.size() + m) % stride;
-      if (options.cold) drop_units(*file, sweep, first, stride);
-      Turn measured(*readers[m], sweep, first, stride, options.seconds_per_method / kTurns);
-      measured.run(slots.first(threads));
-      bytes[m] += measured.bytes();
-      seconds[m] += measured.spent();
-    }
+  for (std::size_t turn = 0; turn < apart; ++turn) {
+    Candidate& candidate = candidates[turn % kMethods.size()];
+    const std::size_t first = turn % stride;
+    if (options.cold) drop_units(*file, sweep, first, stride);
+    Turn measured(*candidate.reader, sweep, first, stride, seconds);
+    measured.run(used);
+    candidate.large += measured;
+    const std::size_t first_small = turn * small.size() / apart;
+    if (options.cold) drop_units(*file, small, first_small, 1);
+    Turn quick(*candidate.reader, small, first_small, 1, seconds / 2);
+    quick.run(used);
+    candidate.small += quick;
   }
   ProbedReader result;
   for (std::size_t m = 0; m < kMethods.size(); ++m) {
-    const double speed = seconds[m] > 0 ? static_cast<double>(bytes[m]) / seconds[m] : 0;
-    result.tried.push_back({kMethods[m], speed, readers[m]->note()});
-    if (readers[m]->method() != kMethods[m] || speed <= result.bytes_per_second) continue;
+    result.tried.push_back(candidates[m].result(kMethods[m]));
+    const double speed = result.tried.back().bytes_per_second;
+    if (candidates[m].reader->method() != kMethods[m] || speed <= result.bytes_per_second) continue;
     result.method = kMethods[m];
     result.bytes_per_second = speed;
   }

@@ -24,7 +24,9 @@ struct ProbeOptions {
 struct ProbedMethod {
   ReadMethod method = ReadMethod::buffered;  ///< what was asked for
   double bytes_per_second = 0;
-  std::string note;  ///< of the reader: what it fell back to
+  double unit_seconds = 0;  ///< that a small unit takes beside its bytes, `threads` reading at once
+  double cpu_seconds = 0;   ///< of one CPU, for each byte
+  std::string note;         ///< of the reader: what it fell back to
 };
 
 /// Which method reads this file fastest at this moment.
@@ -36,7 +38,8 @@ struct ProbedReader {
 
 /// Reads units of `sweep` into `slots` (as StagingRing wants them) by each method, in turns and in
 /// different places of the files, and times it. A method that fell back to another does not win
-/// over that one. Blocks; throws what reading throws, and Error(runtime) without units or slots.
+/// over that one. CPU time is the process's: nothing else should be at work in it. Blocks; throws
+/// what reading throws, and Error(runtime) without units or slots.
 ProbedReader probe_reader(const std::shared_ptr<const ModelFile>& file,
                           std::span<const StreamUnit> sweep,
                           std::span<const std::span<std::byte>> slots, ProbeOptions options = {});

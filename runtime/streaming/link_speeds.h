@@ -11,6 +11,12 @@ struct LinkSpeeds {
   double cpu_read = 0;     ///< bytes/s at which the CPU's kernels read weights in host memory
   double device_flops = 0;
   double cpu_flops = 0;
+  /// Bytes/s at which a device of unified memory reads weights in the file's layout, where that is
+  /// another than its kernels want: what streams to it is computed so.
+  double file_layout_read = 0;
+  double read_seconds = 0;  ///< that each unit out of the file takes of the disk's time beside its
+                            ///< bytes, as many readers at once as there will be
+  double read_cpu = 0;      ///< seconds of all usable CPUs together that reading a byte takes
 };
 
 }  // namespace strata

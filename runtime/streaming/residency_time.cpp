@@ -92,13 +92,18 @@ class LaunchMaker {
     double pack = 0;
     double compute = 0;
     if (!pinned && !add_time(bytes, links.disk, read)) return false;
+    if (!pinned) read += links.read_seconds;
     if (!request_.unified && !add_time(bytes, links.upload, copy)) return false;
     const double packed = part * used * static_cast<double>(unit.device_bytes);
     const bool packs = plan_.block.packed > 0;
     if (packs && !add_time(bytes + packed, links.device_read, pack)) return false;
-    if (!compute_seconds(packs ? packed : bytes, links.device_read, part * flops(unit),
-                         links.device_flops, compute))
+    const bool file_layout = request_.unified && links.file_layout_read > 0;
+    if (!compute_seconds(packs ? packed : bytes,
+                         file_layout ? links.file_layout_read : links.device_read,
+                         part * flops(unit), links.device_flops, compute))
       return false;
+    // Readers take CPUs away from what computes with them.
+    if (request_.unified && !pinned) compute += bytes * links.read_cpu;
     launch.source = pinned ? SimSource::host : SimSource::disk;
     launch.read_ns = ns(read);
     launch.copy_ns = ns(copy + request_.copy_latency);
