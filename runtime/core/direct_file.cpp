@@ -95,4 +95,8 @@ void DirectFile::drop_cache(std::uint64_t offset, std::uint64_t bytes) const noe
                   POSIX_FADV_DONTNEED);
 }
 
+void DirectFile::read_nothing_ahead() const noexcept {
+  ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_RANDOM);
+}
+
 }  // namespace strata

@@ -51,6 +51,8 @@ class DirectFile {
   /// Lets the page cache drop the pages that lie wholly in the range. Advice only; it has no effect
   /// on pages that somebody has mapped.
   void drop_cache(std::uint64_t offset, std::uint64_t bytes) const noexcept;
+  /// Asks the system to bring what is read and nothing ahead of it, in single pages. Advice only.
+  void read_nothing_ahead() const noexcept;
 
  private:
   explicit DirectFile(int descriptor) : descriptor_(descriptor) {}

@@ -56,6 +56,7 @@ ProbedReader probe_disk(const Model& model, std::uint64_t host_free) {
   ProbeOptions options;
   // A file that memory can keep is read from there, once it has been read.
   options.cold = model.file().tensor_bytes() > host_free;
+  options.reader.drop_behind = options.cold;
   const std::vector<StreamUnit> units = file_units(model.file());
   std::uint64_t slot = 0;
   for (const StreamUnit& unit : units) slot = std::max(slot, BlockReader::slot_bytes(unit));

@@ -78,8 +78,8 @@ struct ReaderOptions {
 
 /// A reader of `file`, which it keeps open. Falls back, and says so in note(): direct to buffered
 /// with drop_behind where O_DIRECT is refused, io_uring to pread, mapped to pread where the system
-/// cannot populate a mapping. Throws Error(io) when a file cannot be opened or is not the one that
-/// was mapped.
+/// cannot populate a mapping, mapped to buffered with drop_behind. Throws Error(io) when a file
+/// cannot be opened or is not the one that was mapped.
 std::unique_ptr<BlockReader> open_reader(std::shared_ptr<const ModelFile> file, ReadMethod method,
                                          ReaderOptions options = {});
 

@@ -18,8 +18,6 @@ constexpr std::uint64_t kStep = DirectFile::kAlignment;
 constexpr std::uint64_t kSmallTensorBytes = std::uint64_t{1} << 20;
 // Between pieces a reader looks whether it shall stop.
 constexpr std::uint64_t kPieceBytes = std::uint64_t{4} << 20;
-// Largest folio of a file in Linux's page cache, as met on ext4.
-constexpr std::uint64_t kMostPageGroup = std::uint64_t{4} << 20;
 
 struct PastCache {
   const DirectFile* direct;
@@ -73,6 +71,12 @@ std::int64_t read_mapping(const void* context, std::byte* to, std::uint64_t byte
 FileReader::FileReader(std::shared_ptr<const ModelFile> file, ReadMethod method,
                        ReaderOptions options)
     : file_(std::move(file)), method_(method), drop_behind_(options.drop_behind) {
+  // Pages of a mapping come in large groups, which the cache drops only whole.
+  if (drop_behind_ && method_ == ReadMethod::mapped) {
+    method_ = ReadMethod::buffered;
+    note_ = fmt::format("{}: what is read is dropped from the page cache: it is not mapped",
+                        file_->path().string());
+  }
   open_shards(options);
   if (method_ != ReadMethod::mapped) leave_small_tensors();
 }
@@ -93,6 +97,9 @@ void FileReader::open_shards(ReaderOptions options) {
     if (method_ == ReadMethod::direct) open_direct(shard);
     shards_.push_back(std::move(shard));
   }
+  // Other readers' pages would go with large groups of them, to be read once more.
+  for (const Shard& shard : shards_)
+    if (drop_behind_) shard.cached.read_nothing_ahead();
   if (method_ != ReadMethod::direct || !options.io_uring) return;
   std::string refusal;
   uring_ = UringReads::open(refusal);
@@ -253,10 +260,7 @@ void FileReader::drop(const Shard& shard, const FileRange& part) const {
   if (!shard.mapping->is_mapping()) return;
   // Both, in this order: the cache keeps pages that are mapped.
   shard.mapping->dont_need(part.offset, part.bytes);
-  // The cache holds pages in groups and drops only whole ones: the group that lies across the
-  // border to the part before is dropped with this one.
-  const std::uint64_t begin = part.offset - std::min(part.offset, kMostPageGroup);
-  shard.cached.drop_cache(begin, part.offset + part.bytes - begin);
+  shard.cached.drop_cache(part.offset, part.bytes);
 }
 
 ReaderStats FileReader::stats() const {
