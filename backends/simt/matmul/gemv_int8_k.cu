@@ -12,8 +12,8 @@ void launch_gemv_int8_k(Stream& stream, const MatmulJob& job, int lanes) {
       return launch_gemv_few<Int8Planes<CodecQ3_K>>(stream, job, lanes, units);
     case DType::Q4_K:
       return launch_gemv_few<Int8Planes<CodecQ4_K>>(stream, job, lanes, units);
-    case DType::Q5_K:
-      return launch_gemv_few<Int8Planes<CodecQ5_K>>(stream, job, lanes, units);
+    case DType::Q5_K:  // four rows spill on sm_90
+      return launch_gemv_few<Int8Planes<CodecQ5_K>, 2>(stream, job, lanes, units);
     case DType::Q6_K:
       return launch_gemv_few<Int8Planes<CodecQ6_K>>(stream, job, lanes, units);
     case DType::IQ4_XS:

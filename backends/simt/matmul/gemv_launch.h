@@ -16,14 +16,15 @@ void launch_gemv(Stream& stream, MatmulJob job, int lanes, int units) {
                     kBlockThreads, gemv_shared_bytes(kRows, kTokens), job);
 }
 
-/// For one row of x where that is all (a route has one row too, when the step has one token).
-template <class Math>
+/// For one row of x where that is all (a route has one row too, when the step has one token). With
+/// few tokens a warp has `kFewRows` rows of w: as many as fit into registers.
+template <class Math, int kFewRows = 4>
 void launch_gemv_few(Stream& stream, const MatmulJob& job, int lanes, int units) {
   const int tokens = job.routes.offsets == nullptr ? job.rows : job.tokens;
   if (tokens == 1)
     launch_gemv<Math, 4, 1>(stream, job, lanes, units);
   else
-    launch_gemv<Math, 4, kFewTokens>(stream, job, lanes, units);
+    launch_gemv<Math, kFewRows, kFewTokens>(stream, job, lanes, units);
 }
 
 }  // namespace strata::STRATA_SIMT
