@@ -58,9 +58,9 @@ double gemm_ceiling(const Ceilings& c) {
 double share(double rate, double ceiling) { return ceiling > 0 ? rate / ceiling : 0; }
 
 std::string table(const DeviceInfo& info, const std::vector<Row>& rows, const Ceilings& c) {
-  std::string text =
-      "| type | rows of x | kernel | us | GB/s | share | TFLOP/s | share |\n"
-      "|---|---:|---|---:|---:|---:|---:|---:|\n";
+  std::string text = fmt::format("{} {}, {}\n\n", to_string(info.id), info.name, info.driver) +
+                     "| type | rows of x | kernel | us | GB/s | share | TFLOP/s | share |\n"
+                     "|---|---:|---|---:|---:|---:|---:|---:|\n";
   for (const Row& row : rows) {
     const std::string_view type = dtype_info(row.dtype).name;
     if (!row.skipped.empty()) {
