@@ -237,9 +237,10 @@ TEST(BeyondMemory, ReadsThroughThePageCacheLeaveNothingInIt) {
   std::printf("through the cache: streamed %.1f MB, read %.1f MB, %.1f MB of them stay there\n",
               static_cast<double>(ours.planned) * 1e-6, static_cast<double>(ours.read) * 1e-6,
               static_cast<double>(ours.cached) * 1e-6);
-  if (ours.read > 0)
+  if (ours.read > 0) {
     EXPECT_NEAR(static_cast<double>(ours.read), static_cast<double>(ours.planned),
                 0.01 * static_cast<double>(ours.planned));
+  }
   // The units that were read last may not have been dropped yet.
   EXPECT_LE(ours.cached, 8 * kMiB);
 }
