@@ -5,7 +5,7 @@
 
 #include "backends/registry.h"
 #include "backends/sim/sim_device.h"
-#include "backends/sim/sim_disk.h"
+#include "backends/sim_disk/sim_disk.h"
 #include "runtime/core/error.h"
 #include "runtime/engine/measure_links.h"
 

@@ -97,15 +97,23 @@ void FileReader::open_shards(ReaderOptions options) {
     if (method_ == ReadMethod::direct) open_direct(shard);
     shards_.push_back(std::move(shard));
   }
-  // Other readers' pages would go with large groups of them, to be read once more.
-  for (const Shard& shard : shards_)
-    if (drop_behind_) shard.cached.read_nothing_ahead();
+  if (drop_behind_) start_dropping();
   if (method_ != ReadMethod::direct || !options.io_uring) return;
   std::string refusal;
   uring_ = UringReads::open(refusal);
   if (!uring_)
     note_ = fmt::format("{}: {}; its reads past the page cache are made one by one in each thread",
                         file_->path().string(), refusal);
+}
+
+// The cache may hold pages in large groups and drops only whole ones: what others left there goes
+// now, and what is read comes in single pages, so that each unit's are dropped with it and not
+// those of its neighbours.
+void FileReader::start_dropping() const {
+  for (const Shard& shard : shards_) {
+    shard.cached.drop_cache(0, shard.mapping->bytes().size());
+    shard.cached.read_nothing_ahead();
+  }
 }
 
 void FileReader::open_direct(Shard& shard) {

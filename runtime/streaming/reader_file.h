@@ -36,6 +36,7 @@ class FileReader final : public BlockReader {
   void open_shards(ReaderOptions options);
   void check_same_file(const Shard& shard) const;
   void open_direct(Shard& shard);
+  void start_dropping() const;
   void leave_small_tensors() const;
   bool read_queued(const StreamUnit& unit, std::byte* slot, const std::stop_token& stop);
   void read_part(const FileRange& part, std::byte* to, const std::stop_token& stop);

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "backends/sim/sim_disk.h"
+#include "backends/sim_disk/sim_disk.h"
 #include "tests/streamed/streamed_models.h"
 
 namespace strata::test {

@@ -52,14 +52,14 @@ TEST_F(Refusals, DirectReadsGoThroughTheCacheAndLeaveNothingThere) {
   const test::Refusal no_direct{
       .call = SYS_openat, .argument = 2, .mask = O_DIRECT, .value = O_DIRECT, .error = EINVAL};
   with(no_direct, [&] {
-    const auto reader = open_reader(file_, ReadMethod::direct);
-    EXPECT_EQ(reader->method(), ReadMethod::buffered);
-    EXPECT_THAT(reader->note(), HasSubstr("past the page cache are refused (Invalid argument)"));
     // What is not on the disk yet cannot be dropped, nor what opening the model has mapped.
     file_->shards()[0].dont_need(0, bytes_.size());
     const int descriptor = ::open(path_.c_str(), O_RDONLY);
     ::fsync(descriptor);
     ::close(descriptor);
+    const auto reader = open_reader(file_, ReadMethod::direct);
+    EXPECT_EQ(reader->method(), ReadMethod::buffered);
+    EXPECT_THAT(reader->note(), HasSubstr("past the page cache are refused (Invalid argument)"));
     expect_reads(*reader);
     EXPECT_LT(cached_share(), 0.01);
   });

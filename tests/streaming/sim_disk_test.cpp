@@ -1,5 +1,5 @@
 // The disk of a simulated device: a ring whose reads take virtual time, whatever time they take.
-#include "backends/sim/sim_disk.h"
+#include "backends/sim_disk/sim_disk.h"
 
 #include <gtest/gtest.h>
 

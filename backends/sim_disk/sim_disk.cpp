@@ -1,4 +1,4 @@
-#include "backends/sim/sim_disk.h"
+#include "backends/sim_disk/sim_disk.h"
 
 #include <algorithm>
 #include <utility>
