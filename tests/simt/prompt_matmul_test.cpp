@@ -81,7 +81,9 @@ class Operation {
     OpDesc planned = op_;
     if (capacity > 0) planned.in[0].shape[0] = planned.out[0].shape[0] = capacity;
     const PreparedOp op = prepare_op(*bench_.device, planned);
-    const Buffer workspace = bench_.device->allocate(op.workspace_bytes, MemoryKind::device);
+    // Kept: what was recorded is replayed later.
+    const Buffer& workspace =
+        buffers_.emplace_back(bench_.device->allocate(op.workspace_bytes, MemoryKind::device));
     const std::int64_t n = out_.shape[1];
     if (block == 0) block = n;
     const std::int64_t allocations = machine_of(*bench_.device).allocations;
