@@ -27,7 +27,7 @@ Json link_json(std::string_view name, std::optional<double> bytes, double busy_s
                double limit) {
   const double rate = bytes && busy_seconds > 0 ? *bytes / busy_seconds : 0;
   return {{"name", name},
-          {"bytes", bytes ? Json(*bytes) : Json()},
+          {"bytes", bytes ? Json(static_cast<std::uint64_t>(*bytes)) : Json()},
           {"bytes_per_second", or_null(rate)},
           {"limit_bytes_per_second", or_null(limit)},
           {"efficiency", limit > 0 && rate > 0 ? Json(rate / limit) : Json()}};

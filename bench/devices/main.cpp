@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "backends/registry.h"
 #include "bench/devices/options.h"
 #include "bench/devices/product.h"
+#include "bench/program.h"
 #include "runtime/core/error.h"
 
 namespace strata::bench {
@@ -130,19 +130,12 @@ void run(const DeviceBenchOptions& options) {
 }  // namespace strata::bench
 
 int main(int argc, char** argv) {
-  using namespace strata;
-  try {
+  namespace bench = strata::bench;
+  return bench::run_program([&] {
     const bench::DeviceBenchOptions options = bench::parse_device_options(argc, argv);
     if (options.help)
       fmt::print("{}", bench::kDeviceBenchHelp);
     else
       bench::run(options);
-    return 0;
-  } catch (const Error& error) {
-    fmt::print(stderr, "error: {}\n  try: {}\n", error.what(), error.hint());
-    return error_class(error.code()).exit_status;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
+  });
 }

@@ -1,10 +1,7 @@
 #include <fmt/format.h>
 
-#include <cstdio>
-#include <exception>
-
 #include "bench/kernels/bench.h"
-#include "runtime/core/error.h"
+#include "bench/program.h"
 
 namespace strata::bench {
 namespace {
@@ -21,19 +18,12 @@ void run(const Options& options) {
 }  // namespace strata::bench
 
 int main(int argc, char** argv) {
-  using namespace strata;
-  try {
+  namespace bench = strata::bench;
+  return bench::run_program([&] {
     const bench::Options options = bench::parse_options(argc, argv);
     if (options.help)
       fmt::print("{}", bench::kHelp);
     else
       bench::run(options);
-    return 0;
-  } catch (const Error& error) {
-    fmt::print(stderr, "error: {}\n  try: {}\n", error.what(), error.hint());
-    return error_class(error.code()).exit_status;
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
+  });
 }
