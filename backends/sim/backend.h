@@ -11,6 +11,7 @@ namespace strata::sim {
 // trying out plans, opened where it is asked for as "sim:0".
 
 /// A simulated device with so much memory, and not a byte more; 0: as much as the one inside has.
+/// STRATA_SIM_FAULT in the environment asks for a fault of it (ask_for_fault).
 std::unique_ptr<Device> wrap(std::unique_ptr<Device> inside, std::uint64_t memory_bytes);
 
 }  // namespace strata::sim

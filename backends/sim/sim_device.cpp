@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "backends/sim/backend.h"
@@ -94,7 +95,9 @@ std::unique_ptr<Stream> SimDevice::open_stream(StreamRole role) {
 }
 
 std::unique_ptr<Device> wrap(std::unique_ptr<Device> inside, std::uint64_t memory_bytes) {
-  return std::make_unique<SimDevice>(std::move(inside), SimOptions{memory_bytes});
+  auto device = std::make_unique<SimDevice>(std::move(inside), SimOptions{memory_bytes});
+  if (const char* wish = std::getenv("STRATA_SIM_FAULT")) ask_for_fault(device->faults(), wish);
+  return device;
 }
 
 }  // namespace strata::sim

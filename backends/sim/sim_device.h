@@ -6,25 +6,13 @@
 #include <optional>
 
 #include "backends/sim/cost_model.h"
+#include "backends/sim/faults.h"
 #include "backends/sim/poison.h"
 #include "backends/sim/virtual_clock.h"
 #include "runtime/core/device.h"
 #include "runtime/ops/op_impl.h"
 
 namespace strata::sim {
-
-/// What goes wrong on a simulated device, and when. May be changed while it is used.
-struct Faults {
-  /// The allocation of this number, counted from 0, fails; -1: none does.
-  std::atomic<std::int64_t> failing_allocation{-1};
-  /// The op of this number fails when the device comes to it, and every later one; -1: none does.
-  std::atomic<std::int64_t> failing_op{-1};
-  /// The same for copies of streams.
-  std::atomic<std::int64_t> failing_copy{-1};
-  std::atomic<std::int64_t> allocations{0};  ///< asked for so far
-  std::atomic<std::int64_t> ops{0};          ///< run so far
-  std::atomic<std::int64_t> copies{0};       ///< made so far
-};
 
 struct SimOptions {
   /// Memory of the device; allocations of device memory beyond it fail. 0: all that the device

@@ -17,6 +17,10 @@
 namespace strata {
 namespace {
 
+// Linux brings at most the device's read-ahead (read_ahead_kb, often 128 KiB) for one advice, and
+// forgets the rest of it.
+constexpr std::size_t kAdviceBytes = std::size_t{128} << 10;
+
 class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
@@ -198,8 +202,11 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::will_need(std::uint64_t offset, std::uint64_t count) const noexcept {
-  if (const auto range = pages_of(bytes(), offset, count, false))
-    ::madvise(range->begin, range->bytes, MADV_WILLNEED);
+  const auto range = pages_of(bytes(), offset, count, false);
+  if (!range) return;
+  auto* begin = static_cast<std::byte*>(range->begin);
+  for (std::size_t at = 0; at < range->bytes; at += kAdviceBytes)
+    ::madvise(begin + at, std::min(kAdviceBytes, range->bytes - at), MADV_WILLNEED);
 }
 
 int MappedFile::try_populate(std::uint64_t offset, std::uint64_t count) const noexcept {

@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint64_t kPieces = 24;
 constexpr std::uint64_t kLeastPiece = std::uint64_t{8} << 20;
 constexpr std::uint64_t kMostPiece = std::uint64_t{256} << 20;
-// What the disk is asked for ahead of the piece that is worked on.
+// What the disk is asked for beyond the piece that is worked on.
 constexpr std::uint64_t kReadAhead = std::uint64_t{64} << 20;
 
 // Entries [first, first + count) of a weight along its outermost dimension.
@@ -130,7 +130,8 @@ void load_weights(std::span<const WeightLoad> loads, const ModelFile& file, Devi
   std::uint64_t asked_bytes = 0;
   std::uint64_t done = 0;
   for (const Piece& piece : pieces) {
-    for (; asked < pieces.size() && asked_bytes < done + kReadAhead; ++asked) {
+    const std::uint64_t ahead = done + piece.source().size() + kReadAhead;
+    for (; asked < pieces.size() && asked_bytes < ahead; ++asked) {
       file.will_need(pieces[asked].source());
       asked_bytes += pieces[asked].source().size();
     }

@@ -1,13 +1,20 @@
 #include "runtime/core/mapped_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 #include "runtime/core/error.h"
 
@@ -82,6 +89,32 @@ TEST_F(MappedFiles, AdviceNeverChangesTheBytes) {
     file.will_need(bytes.size(), 10);
     EXPECT_EQ(text(file), bytes);
   }
+}
+
+// Pages of the file that are in memory.
+std::size_t cached_pages(const MappedFile& file) {
+  std::vector<unsigned char> pages(file.bytes().size() / 4096);
+  // mincore does not write to what it is asked about.
+  EXPECT_EQ(::mincore(const_cast<std::byte*>(file.bytes().data()), file.bytes().size(), &pages[0]),
+            0);
+  return static_cast<std::size_t>(
+      std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; }));
+}
+
+TEST_F(MappedFiles, WhatWillBeNeededIsReadAheadWhole) {
+  constexpr std::size_t kBytes = std::size_t{48} << 20;  // more than a disk's read-ahead
+  const fs::path path = write(std::string(kBytes, 'w'));
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(descriptor, 0);
+  ASSERT_EQ(::fsync(descriptor), 0);
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(descriptor);
+  const MappedFile file = MappedFile::open(path);
+  if (cached_pages(file) != 0) GTEST_SKIP() << "this file system keeps a file's pages in memory";
+  file.will_need(0, kBytes);
+  for (int tries = 0; tries < 3000 && cached_pages(file) < kBytes / 4096; ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(cached_pages(file), kBytes / 4096);
 }
 
 TEST_F(MappedFiles, RefusedLockIsAWarning) {
