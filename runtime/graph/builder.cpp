@@ -138,6 +138,10 @@ Value GraphBuilder::gather_rows(Value x) {
   return append(GatherRows{}, {x, step()}, {}, {RowKind::wanted, 1})[0];
 }
 
+Value GraphBuilder::top_candidates(Value logits, const TopCandidates& attributes) {
+  return append(attributes, {logits}, {}, rows_of(logits))[0];
+}
+
 Graph GraphBuilder::finish(Value result) {
   graph_[result].kind = ValueKind::output;
   return std::move(graph_);

@@ -46,6 +46,7 @@ class GraphBuilder {
   Value linear_experts(Value x, Value w, ValuePair sorted, const LinearExperts& attributes);
   Value moe_combine(Value y, Value weights, const MoeCombine& attributes);
   Value gather_rows(Value x);
+  Value top_candidates(Value logits, const TopCandidates& attributes);
 
   /// Ends the graph: `result` is what it hands out.
   Graph finish(Value result);

@@ -67,6 +67,10 @@ OpCost op_cost(const OpDesc& op, std::int64_t kv_tokens) {
             static_cast<std::uint64_t>(op.out[0].shape.elements())};
   }
   OpCost cost{bytes_of(op.in), bytes_of(op.out), 0};
+  if (op.kind() == OpKind::TopCandidates) {
+    cost.flops = 2 * static_cast<std::uint64_t>(op.in[0].shape.elements());
+    return cost;
+  }
   if (!op.out.empty()) cost.flops = static_cast<std::uint64_t>(op.out[0].shape.elements());
   return cost;
 }

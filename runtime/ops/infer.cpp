@@ -1,6 +1,7 @@
 #include <string>
 
 #include "runtime/core/error.h"
+#include "runtime/ops/candidates.h"
 #include "runtime/ops/ops.h"
 
 namespace strata {
@@ -166,6 +167,13 @@ Outputs infer(const MoeCombine& op, Descs in) {
 
 Outputs infer(const GatherRows&, Descs in) { return {in[0]}; }
 Outputs infer(const Pack&, Descs in) { return {{in[0].dtype, Layout::panels16, in[0].shape}}; }
+
+Outputs infer(const TopCandidates& op, Descs in) {
+  expect(op.count >= 1, "top_candidates", "candidates of a row", op.count, 1);
+  const std::int64_t words = candidate_words(op.count);
+  return {{DType::I32, Layout::rows, {in[0].shape.rows(), words}}};
+}
+
 Outputs infer(const std::monostate&, Descs) { mismatch("none", "an empty op has no outputs"); }
 
 }  // namespace

@@ -149,6 +149,16 @@ struct LinearExpertsGated {
   bool shared_input = false;
 };
 
+/// The `count` largest of each row of logits, and what a sampler must know of the others: rows of
+/// 32-bit words, as candidates.h reads them. in: logits (R, vocabulary) f32. out (R, 2 * count + 2)
+/// I32: `count` ids, largest logit first (ties: lower id; NaN counts as -inf), or -1 where the row
+/// has no more; the bits of their logits (-inf for NaN and behind the last; the sign of a zero may
+/// be lost); the bits of the sum, f32 and in a fixed order, of exp(logit - largest) over the row
+/// (equal infinities count 1, a row of nothing but -inf 0); how many logits are NaN or +inf.
+struct TopCandidates {
+  std::int32_t count = 0;
+};
+
 enum class OpKind : std::uint8_t {
 #define STRATA_OP(Type, name, inputs, inouts, outputs) Type,
 #include "runtime/ops/ops.def"
