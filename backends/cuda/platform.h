@@ -79,6 +79,21 @@ STRATA_DEVICE void let_next_start() {
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
+/// Asks for what is read behind wait_for_previous() and does not depend on the previous kernel: its
+/// line comes into the second-level cache. That cache is where all of the device's memory is
+/// coherent, and nothing is read, so that it is no error if the line is written meanwhile.
+STRATA_DEVICE void prefetch_early(const void* p) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("prefetch.global.L2 [%0];" : : "l"(p));
+#endif
+}
+
+/// Adds one to a counter in device memory and returns what it was: of all blocks' threads one after
+/// the other.
+STRATA_DEVICE unsigned count_up(unsigned* counter) { return atomicAdd(counter, 1U); }
+/// What this thread has written before is seen by threads of other blocks that see what it writes
+/// afterwards, and the other way round.
+STRATA_DEVICE void sync_device() { __threadfence(); }
 
 STRATA_DEVICE int dot4(int a, int b, int c) { return __dp4a(a, b, c); }
 STRATA_DEVICE float exp_of(float x) { return expf(x); }

@@ -123,6 +123,15 @@ STRATA_DEVICE T* dynamic_shared() {
 /// A kernel here begins when the one before it has ended.
 STRATA_DEVICE void wait_for_previous() {}
 STRATA_DEVICE void let_next_start() {}
+/// So there is nothing to do early.
+STRATA_DEVICE void prefetch_early(const void*) {}
+
+/// Adds one to a counter in device memory and returns what it was: of all blocks' threads one after
+/// the other.
+STRATA_DEVICE unsigned count_up(unsigned* counter) { return atomicAdd(counter, 1U); }
+/// What this thread has written before is seen by threads of other blocks that see what it writes
+/// afterwards, and the other way round.
+STRATA_DEVICE void sync_device() { __threadfence(); }
 
 STRATA_DEVICE float exp_of(float x) { return expf(x); }
 STRATA_DEVICE float log_of(float x) { return logf(x); }

@@ -1,11 +1,13 @@
 #pragma once
 
 // Attention of few tokens: the context is split, a block does one part of it for one token and the
-// query heads of one kv head, and a second launch combines the parts in order.
+// query heads of one kv head, and the block that comes last combines the parts in order.
 
 #include "backends/simt/attention.h"
 #include "backends/simt/overlap.h"
 #include "backends/simt/reduce.h"
+#include "backends/simt/rows.h"
+#include "backends/simt/tickets.h"
 
 namespace strata::STRATA_SIMT {
 
@@ -18,7 +20,7 @@ inline constexpr int kSplits = 64;     // parts at most
 template <int R>
 inline constexpr int kSplitBlocks = R >= 4 ? 3 : 4;
 inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
-inline constexpr int kCombineThreads = 256;
+static_assert(kSplits <= kSplitTile, "weights of the parts are where a tile's scores were");
 
 /// How the positions that a token sees are cut: it depends on nothing else, so neither does the
 /// order of sums.
@@ -38,6 +40,9 @@ STRATA_DEVICE SplitPlan split_plan(const Visible& sees) {
 struct SplitParts {
   float* sums;
   Float2* states;
+  FourRows out;       // what they are combined to, in `layout`
+  unsigned* tickets;  // (tokens, blocks of a token)
+  Layout layout;
 };
 STRATA_DEVICE std::int64_t split_part(const AttentionArgs& a, int t, int head, int part) {
   return (std::int64_t{t} * a.heads() + head) * kSplits + part;
@@ -143,6 +148,7 @@ STRATA_DEVICE void score_tile(const AttentionArgs& a, const Team& team, const fl
 template <int R>
 struct alignas(16) SplitShared {
   std::int64_t rows[kSplitTile];
+  int last;  // of last_of_blocks()
   float largest[R];
   float total[R];
   float factor[R];  // what a tile's new maximum makes of the sums before it
@@ -239,6 +245,74 @@ STRATA_DEVICE void store_part(const AttentionArgs& a, const Team& team, SplitSha
   }
 }
 
+/// shared.scores: what each part counts for; shared.factor: what the sum of all is multiplied with.
+template <int R>
+STRATA_DEVICE void weigh_parts(const AttentionArgs& a, SplitShared<R>& shared,
+                               const BlockHeads& heads, const SplitParts& parts, int count) {
+  for (int r = warp(); r < heads.count; r += threads_x() / lane_count()) {
+    const Float2* states = parts.states + split_part(a, block_z(), heads.first + r, 0);
+    float* weights = shared.scores + r * kSplitTile;
+    float largest = kLowest;
+    for (int p = lane(); p < count; p += lane_count()) largest = max_of(largest, states[p].x);
+    largest = warp_max(largest);
+    float total = 0.0F;
+    for (int p = lane(); p < count; p += lane_count()) {
+      weights[p] = exp_of(states[p].x - largest);
+      total = fma_of(weights[p], states[p].y, total);
+    }
+    total = warp_sum(total);
+    if (lane() == 0) shared.factor[r] = total == 0.0F ? 0.0F : 1.0F / total;
+  }
+}
+
+STRATA_DEVICE void store_in_layout(const SplitParts& parts, int t, int column, int columns,
+                                   const Four& x) {
+  if (parts.layout == Layout::quantized)
+    store_activation<Layout::quantized>(parts.out, t, column, columns, x);
+  else if (parts.layout == Layout::rounded)
+    store_activation<Layout::rounded>(parts.out, t, column, columns, x);
+  else
+    store_activation<Layout::rows>(parts.out, t, column, columns, x);
+}
+
+/// The parts' sums to the heads' results. Four columns of a head have `shares` threads, each with
+/// every so manyth part.
+template <int R>
+STRATA_DEVICE void combine_parts(const AttentionArgs& a, SplitShared<R>& shared,
+                                 const BlockHeads& heads, const SplitParts& parts, int count) {
+  weigh_parts(a, shared, heads, parts, count);
+  sync_block();
+  const int fours = a.head_dim / 4;
+  const int items = heads.count * fours;
+  const int shares = max_of(1, min_of(kSplitWarps, threads_x() / items));
+  for (int i = thread_x(); i < items * shares; i += threads_x()) {
+    const int r = i % items / fours;
+    const float* from = parts.sums + split_part(a, block_z(), heads.first + r, 0) * a.head_dim +
+                        4 * (i % items % fours);
+    Four sum = {};
+    for (int p = i / items; p < count; p += shares) {
+      const Four part = load16<Four>(from + p * a.head_dim);
+      const float weight = shared.scores[r * kSplitTile + p];
+      STRATA_UNROLL
+      for (int j = 0; j < 4; ++j) sum.v[j] = fma_of(weight, part.v[j], sum.v[j]);
+    }
+    store16(shared.rest() + 4 * i, sum);
+  }
+  sync_block();
+  const int columns = a.heads() * a.head_dim;
+  for (int base = 0; base < items; base += threads_x()) {  // all threads: quantizing votes
+    const int i = base + thread_x();
+    Four result = {};
+    for (int s = 0; s < shares && i < items; ++s) {
+      const Four sum = load16<Four>(shared.rest() + 4 * (s * items + i));
+      for (int j = 0; j < 4; ++j) result.v[j] += sum.v[j];
+    }
+    for (int j = 0; j < 4 && i < items; ++j) result.v[j] *= shared.factor[i / fours];
+    store_in_layout(parts, block_z(), i < items ? heads.first * a.head_dim + 4 * i : columns,
+                    columns, result);
+  }
+}
+
 // Block (part, kv head and share of its query heads, token).
 template <DType kKey, DType kValue, int R>
 STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
@@ -248,11 +322,11 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
   auto& shared = *dynamic_shared<SplitShared<R>>();
   const Step step(a.step);
   const int t = block_z();
-  if (t >= step.token_count()) return;
-  const Visible sees = visible(step.position(t), a.window);
-  const SplitPlan plan = split_plan(sees);
-  if (block_x() >= plan.count) return;
   const BlockHeads heads = block_heads(a, block_y());
+  const Visible sees = t < step.token_count() ? visible(step.position(t), a.window) : Visible{0, 0};
+  const SplitPlan plan = split_plan(sees);
+  if (plan.count == 0 && block_x() == 0) combine_parts(a, shared, heads, parts, 0);
+  if (block_x() >= plan.count) return;
   const Team team(a.head_dim);
   const std::int32_t* table = step.pages(step.sequence(t));
   const int begin = sees.begin + block_x() * plan.chunk;
@@ -293,51 +367,9 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
     sync_block();
   }
   store_part(a, team, shared, sums, heads, parts);
-}
-
-// Block (query head, token).
-STRATA_KERNEL STRATA_BOUNDS(kCombineThreads) void combine_parts(AttentionArgs a, SplitParts parts) {
-  take_turn();
-  auto* weights = dynamic_shared<float>();  // (kSplits)
-  auto* totals = weights + kSplits;         // (kSplits)
-  auto* sums = totals + kSplits;            // (kCombineThreads, 4)
-  const Step step(a.step);
-  const int head = block_x();
-  const int t = block_y();
-  float* out = a.out.row(t) + head * a.head_dim;
-  const bool real = t < step.token_count();
-  const int count = real ? split_plan(visible(step.position(t), a.window)).count : 0;
-  const std::int64_t first = split_part(a, t, head, 0);
-  for (int p = thread_x(); p < count; p += threads_x()) {
-    weights[p] = parts.states[first + p].x;
-    totals[p] = parts.states[first + p].y;
-  }
-  sync_block();
-  float largest = kLowest;
-  for (int p = 0; p < count; ++p) largest = max_of(largest, weights[p]);
-  sync_block();
-  for (int p = thread_x(); p < count; p += threads_x()) weights[p] = exp_of(weights[p] - largest);
-  sync_block();
-  float total = 0.0F;
-  for (int p = 0; p < count; ++p) total = fma_of(weights[p], totals[p], total);
-  const int fours = a.head_dim / 4;
-  const int shares = threads_x() / fours;
-  const int share = thread_x() / fours;
-  const int column = 4 * (thread_x() % fours);
-  Four sum = {};
-  for (int p = share; p < count && share < shares; p += shares) {
-    const Four part = load16<Four>(parts.sums + (first + p) * a.head_dim + column);
-    STRATA_UNROLL
-    for (int i = 0; i < 4; ++i) sum.v[i] = fma_of(weights[p], part.v[i], sum.v[i]);
-  }
-  store16(sums + 4 * thread_x(), sum);
-  sync_block();
-  const float scale = total == 0.0F ? 0.0F : 1.0F / total;
-  for (int i = thread_x(); i < a.head_dim; i += threads_x()) {
-    float value = 0.0F;
-    for (int s = 0; s < shares; ++s) value += sums[s * a.head_dim + i];
-    out[i] = value * scale;
-  }
+  unsigned* ticket = parts.tickets + block_z() * blocks_y() + block_y();
+  if (last_of_blocks(ticket, plan.count, &shared.last))
+    combine_parts(a, shared, heads, parts, plan.count);
 }
 
 }  // namespace strata::STRATA_SIMT

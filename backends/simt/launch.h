@@ -39,4 +39,10 @@ struct LaunchShape {
 void launch_kernel(const LaunchSite& site, const void* kernel, const LaunchShape& shape,
                    void** arguments);
 
+/// Counters in device memory that last_of_blocks() takes (tickets.h): zero before and after every
+/// kernel, as kernels of one stream come one after the other.
+inline constexpr std::int64_t kTickets = 8192;
+/// Those of a compute stream; null of others. In simt_stream.cpp.
+unsigned* tickets_of(Stream& stream);
+
 }  // namespace strata::STRATA_SIMT

@@ -36,6 +36,8 @@ void launch_kernel(const LaunchSite& site, const void* kernel, const LaunchShape
                           shape.blocks.z, shape.threads, shape.shared_bytes, api::text(status)));
 }
 
+unsigned* tickets_of(Stream& stream) { return simt_stream(stream).tickets(); }
+
 SimtRecording::~SimtRecording() {
   device_.activate();
   api::graph_destroy(graph_);
@@ -61,17 +63,21 @@ struct SimtStream::Task {
   }
 };
 
-SimtStream::SimtStream(SimtDevice& device, StreamRole) : device_(device) {
+SimtStream::SimtStream(SimtDevice& device, StreamRole role) : device_(device) {
+  if (role == StreamRole::compute)
+    tickets_ = device.allocate(kTickets * sizeof(unsigned), MemoryKind::device);
   device.activate();
   device.check(api::stream_create(&handle_), "creating a stream");
-  for (api::EventHandle& handle : events_) {
-    const api::Status status = api::event_create(&handle);
-    if (status == api::kSuccess) continue;
-    for (const api::EventHandle made : events_)
-      if (made != nullptr) api::event_destroy(made);
-    api::stream_destroy(handle_);
-    device.check(status, "creating an event");
-  }
+  api::Status status = api::kSuccess;
+  if (role == StreamRole::compute)
+    status = api::memset_async(tickets_.data(), 0, tickets_.bytes(), handle_);
+  for (api::EventHandle& handle : events_)
+    if (status == api::kSuccess) status = api::event_create(&handle);
+  if (status == api::kSuccess) return;
+  for (const api::EventHandle made : events_)
+    if (made != nullptr) api::event_destroy(made);
+  api::stream_destroy(handle_);
+  device.check(status, "preparing a stream");
 }
 
 SimtStream::~SimtStream() {

@@ -53,6 +53,8 @@ class SimtStream final : public Stream {
   void replay(const Recording& recording) override;
 
   const SimtDevice& device() const { return device_; }
+  /// kTickets counters that are zero; null unless the stream's role is to compute.
+  unsigned* tickets() const { return reinterpret_cast<unsigned*>(tickets_.data()); }
   api::StreamHandle handle() const { return handle_; }
 
  private:
@@ -79,6 +81,7 @@ class SimtStream final : public Stream {
   mutable std::atomic<std::uint64_t> reached_{0};
   bool recording_ = false;
   Buffer staging_;
+  Buffer tickets_;
 
   std::mutex mutex_;  // what host tasks share with us
   std::exception_ptr error_;

@@ -79,6 +79,47 @@ struct PlaneRow {
   }
 };
 
+/// The same row when nothing may be read of it yet: each load asks for its bytes early.
+template <DType kType>
+struct EarlyPlaneRow {
+  RowPlace place;
+
+  template <int kField>
+  STRATA_DEVICE void ask(unsigned block, unsigned offset) const {
+    prefetch_early(PlaneRow<kType>{place}.template at<kField>(block, offset));
+  }
+  template <int kField>
+  STRATA_DEVICE Int4 quants(unsigned block, unsigned offset) const {
+    ask<kField>(block, offset);
+    return {};
+  }
+  template <int kField>
+  STRATA_DEVICE Int4 word4(unsigned block, unsigned offset) const {
+    ask<kField>(block, offset);
+    return {};
+  }
+  template <int kField>
+  STRATA_DEVICE Int2 word2(unsigned block, unsigned offset) const {
+    ask<kField>(block, offset);
+    return {};
+  }
+  template <int kField>
+  STRATA_DEVICE unsigned word(unsigned block, unsigned offset) const {
+    ask<kField>(block, offset);
+    return 0;
+  }
+  template <int kField>
+  STRATA_DEVICE std::uint16_t half(unsigned block) const {
+    ask<kField>(block, 0);
+    return 0;
+  }
+  template <int kField>
+  STRATA_DEVICE unsigned byte(unsigned block) const {
+    ask<kField>(block, 0);
+    return 0;
+  }
+};
+
 /// A row as the file has it: blocks at any address, so bytes are loaded one by one.
 template <DType kType>
 struct FileRow {

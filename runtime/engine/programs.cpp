@@ -17,7 +17,8 @@ bool has_layer_of(const LayerKind& kind, const ProgramPart& part) {
 
 ProgramBucket plan_bucket(const Model& model, Device& device, const ProgramOptions& options,
                           const ProgramPart& part, std::int32_t tokens) {
-  const PlanOptions plan_options{options.pack_weights && !part.file_layout, options.fuse};
+  const PlanOptions plan_options{options.pack_weights && !part.file_layout, options.fuse,
+                                 part.whole_matrices};
   ProgramBucket bucket;
   bucket.tokens = tokens;
   if (part.head) bucket.head = make_plan(model.head(tokens), device, plan_options);

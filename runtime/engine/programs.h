@@ -21,7 +21,8 @@ struct ProgramPart {
   std::vector<std::int32_t> layers;
   bool head = true;
   bool tail = true;
-  bool file_layout = false;  ///< weights as the file has them, even where pack_weights is set
+  bool file_layout = false;     ///< weights as the file has them, even where pack_weights is set
+  bool whole_matrices = false;  ///< as PlanOptions has it
 };
 
 /// A model's programs for steps of at most `tokens` tokens.

@@ -90,8 +90,17 @@ bool Stage::in_file_layout(Tier tier) const {
   return tier != Tier::device && device_.info().unified;
 }
 
+// What streams comes in row blocks, and plans are shared by all layers of a kind.
+bool Stage::whole_matrices() const {
+  if (options_.weight_block_rows > 0) return false;
+  return std::all_of(parts_.begin(), parts_.end(), [](const StagePart& part) {
+    const std::vector<Tier>& tiers = part.placed.tiers;
+    return std::all_of(tiers.begin(), tiers.end(), [](Tier t) { return t == Tier::device; });
+  });
+}
+
 ProgramPart Stage::program_part(bool file_layout) const {
-  ProgramPart wanted{{}, head_ && !file_layout, false, file_layout};
+  ProgramPart wanted{{}, head_ && !file_layout, false, file_layout, whole_matrices()};
   for (const StagePart& part : parts_) {
     const std::int32_t end = part.placed.first_layer + part.placed.layers;
     for (std::int32_t layer = part.placed.first_layer; layer < end; ++layer)

@@ -118,6 +118,7 @@ class Stage {
   };
 
   bool in_file_layout(Tier tier) const;
+  bool whole_matrices() const;
   ProgramPart program_part(bool file_layout) const;
   BoundPlan bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay = false);
   void bind_bucket(std::size_t index);

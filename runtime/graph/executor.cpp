@@ -2,6 +2,9 @@
 
 #include <array>
 #include <chrono>
+#include <string>
+
+#include "runtime/core/error.h"
 
 namespace strata {
 namespace {
@@ -27,6 +30,10 @@ std::int64_t live_rows(const PlannedValue& value, const StepExtent& extent) {
 // Columns [first, first + count) of a row-major f32 view.
 TensorView column_slice(TensorView view, std::int64_t first, std::int64_t count) {
   if (view.data == nullptr || view.columns() == count) return view;
+  if (view.layout != Layout::rows)
+    throw Error(ErrorCode::runtime, "plan",
+                "a matrix in row blocks has a " + std::string(layout_name(view.layout)) +
+                    " result: it was planned for whole matrices");
   view.data += first * static_cast<std::int64_t>(sizeof(float));
   view.shape[view.shape.rank - 1] = count;
   return view;

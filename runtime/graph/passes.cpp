@@ -38,13 +38,15 @@ void lay_out_weights(Graph& graph, Node& node, const PreparedOp& wish) {
 }
 
 // Lets what makes an activation write it in the one layout that all its readers want. A matmul does
-// not: its output is cut with its row blocks, which only f32 rows can be.
-void fold_quantize(Graph& graph, Device& device) {
+// not where its output is cut with its row blocks, which only f32 rows can be.
+void fold_quantize(Graph& graph, Device& device, const PlanOptions& options) {
   for (std::size_t at = 0; at < graph.nodes.size();) {
     const Node& quantize = graph.nodes[at++];
     if (kind_of(quantize) != OpKind::Quantize) continue;
     const std::size_t maker = producer(graph, quantize.in[0]);
-    if (maker == kNoNode || !matmul_weights(kind_of(graph.nodes[maker])).empty()) continue;
+    if (maker == kNoNode) continue;
+    const bool matmul = !matmul_weights(kind_of(graph.nodes[maker])).empty();
+    if (matmul && !options.whole_matrices) continue;
     if (sole_producer(graph, quantize.in[0], kind_of(graph.nodes[maker])) == kNoNode) continue;
     Node direct = graph.nodes[maker];
     for (Value& out : direct.out)
@@ -100,7 +102,7 @@ void settle_layouts(Graph& graph, Device& device, const PlanOptions& options) {
     nodes.push_back(std::move(node));
   }
   graph.nodes = std::move(nodes);
-  if (options.fuse) fold_quantize(graph, device);
+  if (options.fuse) fold_quantize(graph, device, options);
   drop_unused_weights(graph);
 }
 

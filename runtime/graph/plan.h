@@ -12,6 +12,8 @@ namespace strata {
 struct PlanOptions {
   bool pack_weights = true;  ///< false: compute every weight from the file's own layout
   bool fuse = true;          ///< false: primitives only (tests; the bits are the same)
+  /// Matrices are not cut into row blocks, so that what a matmul makes may be written quantized.
+  bool whole_matrices = false;
 };
 
 /// A node with its kernel resolved. Operands are indices into Plan::values; -1 = absent.

@@ -116,6 +116,35 @@ void check_token(const Device& device, const AttentionCase& c, const StepBlock& 
   }
 }
 
+// The operands of a run.
+struct Operation {
+  StepBlock step;
+  CacheSide k;
+  CacheSide v;
+  HostTensor q;
+  Attention attributes;
+
+  std::int64_t tokens() const { return step.state().token_count; }
+  std::vector<TensorView> in() const {
+    return {q.view(), k.pages.view(), v.pages.view(), step.view()};
+  }
+};
+
+Operation make_operation(const AttentionCase& c) {
+  std::mt19937 random(static_cast<unsigned>(c.head_dim * 31 + c.page_tokens * 7 + c.heads));
+  StepBlock step = make_step(c, random);
+  CacheSide k = fill_cache(c, c.k_dtype, step, 1.0F, random);
+  CacheSide v = fill_cache(c, c.v_dtype, step, 2.0F, random);
+  HostTensor q = HostTensor::f32(step.state().token_count, c.heads * c.head_dim, 64);
+  q.randomize(random, c.q_largest);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim));
+  return {std::move(step),
+          std::move(k),
+          std::move(v),
+          std::move(q),
+          {c.heads, c.kv_heads, c.head_dim, scale, c.window}};
+}
+
 }  // namespace
 
 void check_attention(Device& device, const AttentionCase& c) {
@@ -124,22 +153,30 @@ void check_attention(Device& device, const AttentionCase& c) {
                ", window " + std::to_string(c.window) + ", K " +
                std::string(dtype_info(c.k_dtype).name) + ", V " +
                std::string(dtype_info(c.v_dtype).name));
-  std::mt19937 random(static_cast<unsigned>(c.head_dim * 31 + c.page_tokens * 7 + c.heads));
-  const StepBlock step = make_step(c, random);
-  const CacheSide k = fill_cache(c, c.k_dtype, step, 1.0F, random);
-  const CacheSide v = fill_cache(c, c.v_dtype, step, 2.0F, random);
-  const std::int64_t tokens = step.state().token_count;
-  const HostTensor q = HostTensor::f32(tokens, c.heads * c.head_dim, 64);
-  const HostTensor out = HostTensor::f32(tokens, c.heads * c.head_dim, 128);
-  q.randomize(random, c.q_largest);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim));
-  run_op(device, Attention{c.heads, c.kv_heads, c.head_dim, scale, c.window},
-         {q.view(), k.pages.view(), v.pages.view(), step.view()}, {}, {out.view()});
+  const Operation op = make_operation(c);
+  const HostTensor out = HostTensor::f32(op.tokens(), c.heads * c.head_dim, 128);
+  run_op(device, op.attributes, op.in(), {}, {out.view()});
   ASSERT_TRUE(out.guards_intact());
-  for (std::int64_t t = 0; t < tokens; ++t) {
-    check_token(device, c, step, q, k, v, out, t);
+  for (std::int64_t t = 0; t < op.tokens(); ++t) {
+    check_token(device, c, op.step, op.q, op.k, op.v, out, t);
     if (testing::Test::HasFatalFailure()) return;
   }
+}
+
+bool check_attention_layout(Device& device, const AttentionCase& c, Layout layout) {
+  const Operation op = make_operation(c);
+  const std::int64_t columns = c.heads * c.head_dim;
+  const TensorDesc desc{activation_dtype(layout), layout, {op.tokens(), columns}};
+  const HostTensor got(desc);
+  if (!op_supports(device, op.attributes, op.in(), {}, {got.view()})) return false;
+  const HostTensor plain = HostTensor::f32(op.tokens(), columns);
+  const HostTensor want(desc);
+  run_op(device, op.attributes, op.in(), {}, {plain.view()});
+  run_op(device, Quantize{}, {plain.view()}, {}, {want.view()});
+  run_op(device, op.attributes, op.in(), {}, {got.view()});
+  EXPECT_TRUE(got.guards_intact());
+  EXPECT_EQ(got.bytes(), want.bytes()) << layout_name(layout) << ", head_dim " << c.head_dim;
+  return true;
 }
 
 }  // namespace strata::test

@@ -31,4 +31,8 @@ struct AttentionCase {
 /// a tolerance derived from the lengths of the sums.
 void check_attention(Device& device, const AttentionCase& c);
 
+/// Expects of the op that writes `layout` the bytes that quantize makes of its f32 result. False
+/// when the device leaves that to quantize.
+bool check_attention_layout(Device& device, const AttentionCase& c, Layout layout);
+
 }  // namespace strata::test

@@ -217,5 +217,29 @@ TEST(Attention, RefusesWhatItCannotRead) {
   });
 }
 
+// Few tokens, so that the context is split: short and longer than there are parts, and nothing
+// seen.
+TEST(Attention, WritesWhatQuantizeMakesOfItsResult) {
+  for_each_device(2, [](Device& device) {
+    AttentionCase c = usual();
+    const bool is_simt = device.info().id.backend == BackendKind::simt_host;
+    for (const int head_dim : {32, 96, 256}) {
+      c.head_dim = head_dim;
+      c.heads = head_dim == 96 ? 10 : 4;
+      c.parts = {{0, 1}, {70, 2}};
+      c.padding = head_dim == 32;
+      for (const Layout layout : {Layout::quantized, Layout::rounded}) {
+        const bool direct = check_attention_layout(device, c, layout);
+        EXPECT_TRUE(direct || !is_simt) << head_dim;
+      }
+    }
+    c = usual();
+    c.parts = {{2100, 1}};
+    check_attention_layout(device, c, Layout::quantized);
+    c.head_dim = 80;  // blocks of 32 columns would lie in two heads
+    EXPECT_FALSE(check_attention_layout(device, c, Layout::quantized));
+  });
+}
+
 }  // namespace
 }  // namespace strata::test

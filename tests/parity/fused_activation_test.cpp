@@ -21,10 +21,9 @@ void expect_same_bytes(const Tensor& got, const Tensor& want, const std::string&
       << what;
 }
 
-// `op` on `in`, written as f32 and then converted, and written converted at once.
+// `op` on `in`, written as f32 (`shape`) and then converted, and written converted at once.
 void check(Device& device, const OpAttributes& op, const std::vector<TensorView>& in,
-           const std::string& what) {
-  const Shape shape = in[0].shape;
+           const Shape& shape, const std::string& what) {
   const Tensor plain = make_tensor({DType::F32, Layout::rows, shape});
   run_op(device, op, in, {plain.view});
   for (const Layout layout : {Layout::quantized, Layout::rounded}) {
@@ -48,8 +47,8 @@ TEST(FusedActivation, NormsAndGatesGiveTheBitsOfQuantize) {
         const Tensor x = floats(rows, 288, 5);
         const Tensor up = floats(rows, 288, 6);
         const Tensor w = tensor_of({DType::F32, Layout::rows, {288}}, random_floats(288, 7).data());
-        check(device, RmsNorm{1e-6F}, {x.view, w.view}, what + " rms_norm");
-        check(device, SwiGlu{}, {x.view, up.view}, what + " swiglu");
+        check(device, RmsNorm{1e-6F}, {x.view, w.view}, x.view.shape, what + " rms_norm");
+        check(device, SwiGlu{}, {x.view, up.view}, x.view.shape, what + " swiglu");
       }
     }
   }
@@ -82,6 +81,67 @@ TEST(FusedActivation, ALinearAddsItsResidualLast) {
         expect_same_bytes(residual, want, what + ", in place");
       }
     }
+  }
+}
+
+// A gated pair of n columns, alone and as one of three experts, with x int8 as decoding has it.
+void check_gated(Device& device, DType dtype, std::int64_t rows, std::int64_t n, std::int64_t k,
+                 bool pack) {
+  const std::string what = std::string(dtype_info(dtype).name) + ", rows " + std::to_string(rows) +
+                           (pack ? "" : ", file rows");
+  const Tensor x = quantized(device, floats(rows, k, 12));
+  const auto weight = [&](const Shape& shape, std::uint64_t seed) {
+    Tensor w = tensor_of({dtype, Layout::rows, shape},
+                         random_weights(dtype, shape.rows(), k, seed).data());
+    return pack ? packed(device, w) : w;
+  };
+  const Tensor gate = weight({n, k}, 13);
+  const Tensor up = weight({n, k}, 14);
+  const TensorDesc direct{DType::I8, Layout::quantized, {rows, n}};
+  const std::vector<TensorView> in{x.view, gate.view, up.view};
+  const bool supported = op_supports(device, LinearGated{}, in, {dense_view(nullptr, direct)});
+  EXPECT_TRUE(supported || device.info().id.backend != BackendKind::simt_host) << what;
+  if (!supported) return;
+  check(device, LinearGated{}, in, {rows, n}, what);
+
+  // Expert 1 of every token, and 0 of all but the first.
+  std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(rows - 1),
+                                    static_cast<std::int32_t>(2 * rows - 1)};
+  offsets.push_back(offsets.back());
+  std::vector<std::int32_t> order;
+  for (std::int32_t t = 1; t < rows; ++t) order.push_back(2 * t);
+  for (std::int32_t t = 0; t < rows; ++t) order.push_back(2 * t + 1);
+  order.push_back(0);  // the first token's other route comes in another launch
+  const Tensor begins = tensor_of({DType::I32, Layout::rows, {1, 4}}, offsets.data());
+  const Tensor sorted = tensor_of({DType::I32, Layout::rows, {2 * rows, 1}}, order.data());
+  const Tensor gates = weight({3, n, k}, 15);
+  const Tensor ups = weight({3, n, k}, 16);
+  const TensorDesc wide{DType::F32, Layout::rows, {2 * rows, n}};
+  const Tensor plain = make_tensor(wide);
+  const Tensor want = make_tensor({DType::I8, Layout::quantized, wide.shape});
+  const Tensor got = make_tensor({DType::I8, Layout::quantized, wide.shape}, std::byte{0x5a});
+  const OpAttributes op = LinearExpertsGated{2, true};
+  const std::vector<TensorView> routed{x.view, gates.view, ups.view, begins.view, sorted.view};
+  run_op(device, op, routed, {plain.view});
+  run_op(device, Quantize{}, {plain.view}, {want.view});
+  run_op(device, op, routed, {got.view});
+  const auto row = static_cast<std::size_t>(want.view.row_stride);
+  for (std::int64_t r = 1; r < 2 * rows; ++r)
+    EXPECT_EQ(std::memcmp(got.view.row(r), want.view.row(r), row), 0) << what << ", route " << r;
+  for (std::size_t i = 0; i < row; ++i)  // what no expert has stays as it is
+    ASSERT_EQ(got.view.data[i], std::byte{0x5a}) << what << ", byte " << i;
+}
+
+TEST(FusedActivation, GatedPairsGiveTheBitsOfQuantize) {
+  for (const std::string& isa : device_names()) {
+    Device& device = test_device(isa, 2);
+    SCOPED_TRACE(isa);
+    if (!takes(device, DType::Q4_0, Layout::quantized, 1)) continue;
+    for (const DType dtype : {DType::Q4_0, DType::Q8_0, DType::Q5_K, DType::Q6_K, DType::IQ4_XS})
+      for (const std::int64_t rows : {1, 5}) check_gated(device, dtype, rows, 96, 256, true);
+    check_gated(device, DType::Q4_0, 5, 64, 256, false);
+    check_gated(device, DType::Q4_0, 1, 64, 4096, true);  // columns in slices
+    check_gated(device, DType::Q4_0, 5, 32, 8192, true);
   }
 }
 

@@ -78,6 +78,7 @@ class Executor {
   void run(const HostLaunch& launch);
   void meet_block(Site site);
   const std::byte* meet_warp(const void* given, std::size_t bytes, Site site);
+  void await_previous();
   [[noreturn]] void fail(const std::string& what);
 
  private:
@@ -105,6 +106,7 @@ class Executor {
   SharedArea shared_;
   std::exception_ptr error_;
   bool unwinding_ = false;
+  bool waits_ = false;  // the previous work is not done yet
 
   void* main_stack_pointer_ = nullptr;
   void* main_fake_stack_ = nullptr;
@@ -114,10 +116,13 @@ class Executor {
   bool from_main_ = false;
 };
 
-thread_local Executor executor;
+// A kernel, and the one before it that runs while the first waits for it.
+thread_local Executor executors[2];
+thread_local Executor* active = nullptr;
 
 void Executor::run(const HostLaunch& launch) {
   launch_ = &launch;
+  waits_ = static_cast<bool>(launch.previous);
   threads_ = static_cast<int>(launch.threads);
   choice_ = Choice(launch.seed + 1);
   while (fibers_.size() < launch.threads) {
@@ -139,7 +144,7 @@ void Executor::run_block(std::uint64_t index) {
   ready_.clear();
   for (int t = 0; t < threads_; ++t) {
     Fiber& fiber = *fibers_[static_cast<std::size_t>(t)];
-    fiber.state = {t, threads_, launch_->lanes, {}, {}, shared, false};
+    fiber.state = {t, threads_, launch_->lanes, {}, {}, shared, false, launch_->prefetches};
     std::uint64_t rest = index;
     for (int d = 0; d < 3; ++d) {
       fiber.state.blocks[d] = static_cast<int>(launch_->blocks[d]);
@@ -199,7 +204,7 @@ void Executor::entry() {
   const void* bottom = nullptr;
   std::size_t bytes = 0;
   after_switch(nullptr, &bottom, &bytes);
-  Executor& self = executor;
+  Executor& self = *active;
   if (std::exchange(self.from_main_, false)) {
     self.main_bottom_ = bottom;
     self.main_bytes_ = bytes;
@@ -317,6 +322,13 @@ const std::byte* Executor::meet_warp(const void* given, std::size_t bytes, Site 
   return slots.data();
 }
 
+// The first that goes on from there does what is left of the previous work.
+void Executor::await_previous() {
+  if (waits_) meet_block({"wait_for_previous()", 0});
+  if (std::exchange(waits_, false)) launch_->previous();
+  running->waited = true;
+}
+
 // "threads 0-3, 8 have ended; threads 4-7 are at reduce.h:12"
 std::string Executor::who_waits_where() const {
   std::vector<std::pair<std::string, std::string>> groups;
@@ -355,14 +367,28 @@ void Executor::fail(const std::string& what) {
 
 }  // namespace
 
-void run_blocks(const HostLaunch& launch) { executor.run(launch); }
-
-void meet_block(const char* file, int line) { executor.meet_block({file, line}); }
-
-const std::byte* meet_warp(const void* given, std::size_t bytes, const char* file, int line) {
-  return executor.meet_warp(given, bytes, {file, line});
+void run_blocks(const HostLaunch& launch) {
+  struct Nested {
+    Executor* outer = active;
+    ThreadState* thread = running;
+    Nested() { active = &executors[outer == nullptr ? 0 : 1]; }
+    ~Nested() {
+      active = outer;
+      running = thread;
+    }
+  };
+  const Nested nested;
+  active->run(launch);
 }
 
-void fail_thread(const std::string& what) { executor.fail(what); }
+void await_previous() { active->await_previous(); }
+
+void meet_block(const char* file, int line) { active->meet_block({file, line}); }
+
+const std::byte* meet_warp(const void* given, std::size_t bytes, const char* file, int line) {
+  return active->meet_warp(given, bytes, {file, line});
+}
+
+void fail_thread(const std::string& what) { active->fail(what); }
 
 }  // namespace strata::simt_host

@@ -21,10 +21,15 @@ struct HostLaunch {
   std::uint64_t seed = 0;      ///< of the order of blocks and threads
   bool must_wait = false;      ///< each thread must call wait_for_previous()
   std::function<void()> body;  ///< the kernel with its arguments
+  /// What is still to be done of the work before it: all of it, when the threads of the first block
+  /// have come as far as wait_for_previous(). May be empty.
+  std::function<void()> previous;
+  std::uint64_t* prefetches = nullptr;  ///< counts those that threads make
 };
 
-/// Runs all blocks one after the other. Throws what a thread threw, or strata::Error naming the
-/// kernel and threads when they diverge at a rendezvous or write outside of the shared memory.
+/// Runs all blocks one after the other; may be called from `previous` of another. Throws what a
+/// thread threw, or strata::Error naming the kernel and threads when they diverge at a rendezvous
+/// or write outside of the shared memory.
 void run_blocks(const HostLaunch& launch);
 
 /// What the running thread is. Valid on a fiber only.
@@ -36,9 +41,13 @@ struct ThreadState {
   int blocks[3] = {1, 1, 1};
   std::byte* shared = nullptr;
   bool waited = false;  ///< for the previous kernel
+  std::uint64_t* prefetches = nullptr;
 };
 /// Not inlined where it is used: a fiber always runs on the thread that launched it.
 inline thread_local constinit ThreadState* running = nullptr;
+
+/// What the previous kernel wrote is there when it returns, and it may not have been before.
+void await_previous();
 
 /// All threads of the block meet; `file` and `line` tell one barrier from another.
 void meet_block(const char* file, int line);

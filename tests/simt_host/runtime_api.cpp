@@ -20,6 +20,11 @@ struct HostStream {
   bool failed = false;
   bool capturing = false;
   std::vector<std::function<void()>> captured;
+  std::function<void()> late;  // a kernel that may run together with the next
+
+  void catch_up() {
+    if (const auto work = std::exchange(late, nullptr)) work();
+  }
 };
 
 struct HostEvent {
@@ -48,6 +53,14 @@ Status submit(HostStream* stream, std::function<void()> work) {
   else
     work();
   return kSuccess;
+}
+
+// The same of what waits for the kernels before it.
+Status submit_in_order(HostStream* stream, std::function<void()> work) {
+  return submit(stream, [stream, work = std::move(work)] {
+    stream->catch_up();
+    work();
+  });
 }
 
 // Exactly as many bytes as are asked for, so that AddressSanitizer sees the first one too many.
@@ -159,21 +172,22 @@ Status host_register(void*, std::size_t) { return kSuccess; }
 void host_unregister(void*) {}
 
 Status memcpy_async(void* to, const void* from, std::size_t bytes, StreamHandle stream) {
-  return submit(stream, [=] { std::memcpy(to, from, bytes); });
+  return submit_in_order(stream, [=] { std::memcpy(to, from, bytes); });
 }
 
 Status memset_async(void* data, int value, std::size_t bytes, StreamHandle stream) {
-  return submit(stream, [=] { std::memset(data, value, bytes); });
+  return submit_in_order(stream, [=] { std::memset(data, value, bytes); });
 }
 
 Status stream_create(StreamHandle* stream) {
-  *stream = new HostStream{current, false, false, {}};
+  *stream = new HostStream{current, false, false, {}, {}};
   return kSuccess;
 }
 
 void stream_destroy(StreamHandle stream) { delete stream; }
 
 Status stream_query(StreamHandle stream) {
+  if (!stream->capturing) stream->catch_up();
   return stream->failed ? Status::launch_failure : kSuccess;
 }
 
@@ -203,7 +217,7 @@ Status event_synchronize(EventHandle event) {
 }
 
 Status launch_host_func(StreamHandle stream, void (*run)(void*), void* context) {
-  return submit(stream, [=] { run(context); });
+  return submit_in_order(stream, [=] { run(context); });
 }
 
 Status begin_capture(StreamHandle stream) {
@@ -221,10 +235,36 @@ Status end_capture(StreamHandle stream, GraphHandle* graph) {
 Status graph_launch(GraphHandle graph, StreamHandle stream) {
   if (stream->failed) return Status::launch_failure;
   for (const auto& work : graph->work) work();
+  stream->catch_up();
   return kSuccess;
 }
 
 void graph_destroy(GraphHandle graph) { delete graph; }
+
+namespace {
+
+// Runs a kernel, or leaves it to be the late one of the next.
+void run_launch(HostStream* stream, HostLaunch launched) {
+  Machine& on = *stream->machine;
+  const std::uint64_t number = on.launches++;
+  if (static_cast<std::int64_t>(number) == on.failing_launch) stream->failed = true;
+  if (stream->failed) return;
+  launched.seed = on.seed * 1000003 + number;
+  launched.prefetches = &on.prefetches;
+  if (!on.early || !launched.must_wait) {
+    stream->catch_up();
+    run_blocks(launched);
+  } else if (stream->late) {
+    launched.previous = std::exchange(stream->late, nullptr);
+    run_blocks(launched);
+  } else if (launched.seed * 0x9E3779B97F4A7C15u >> 62 == 0) {
+    run_blocks(launched);  // so that others are pairs
+  } else {
+    stream->late = [launched = std::move(launched)] { run_blocks(launched); };
+  }
+}
+
+}  // namespace
 
 Status launch(StreamHandle stream, const void* kernel, const LaunchShape& shape, void**) {
   const auto& host = *static_cast<const HostKernel*>(kernel);
@@ -245,14 +285,7 @@ Status launch(StreamHandle stream, const void* kernel, const LaunchShape& shape,
   launched.lanes = machine.lanes;
   launched.must_wait = shape.start == Start::overlapped;
   launched.body = host.body;
-  return submit(stream, [stream, launched = std::move(launched)]() mutable {
-    Machine& on = *stream->machine;
-    const std::uint64_t number = on.launches++;
-    if (static_cast<std::int64_t>(number) == on.failing_launch) stream->failed = true;
-    if (stream->failed) return;
-    launched.seed = on.seed * 1000003 + number;
-    run_blocks(launched);
-  });
+  return submit(stream, [stream, launched = std::move(launched)] { run_launch(stream, launched); });
 }
 
 }  // namespace api

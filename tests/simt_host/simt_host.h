@@ -25,6 +25,10 @@ struct Machine {
   std::atomic<std::int64_t> failing_allocation{-1};
   /// The kernel launch of this number fails asynchronously, and all work after it.
   std::atomic<std::int64_t> failing_launch{-1};
+  /// Kernels of launch_overlapped() run as early as they may: their threads come to
+  /// wait_for_previous() before the kernel in front has begun.
+  bool early = false;
+  std::uint64_t prefetches = 0;  ///< bytes that kernels asked for early
 
   /// The library of matrix products that vendor_gemm.cpp plays.
   bool has_library = true;

@@ -110,6 +110,14 @@ struct FloatRows {
       }
     }
   }
+  template <int kRows>
+  STRATA_DEVICE static void prefetch(const GemvRows<kRows>& places, int unit) {
+    if constexpr (kAligned) {
+      STRATA_UNROLL
+      for (int r = 0; r < kRows; ++r)
+        prefetch_early(places[r].base + unit * kFloatUnit * static_cast<int>(sizeof(Element)));
+    }
+  }
 };
 
 }  // namespace strata::STRATA_SIMT

@@ -2,6 +2,8 @@
 
 #include "backends/simt/common.h"
 #include "backends/simt/matmul/job.h"
+#include "backends/simt/rows.h"
+#include "backends/simt/tickets.h"
 #include "backends/simt/weights.h"
 
 // Few rows of x times a matrix: every weight is read once, for all of them, and nothing waits for
@@ -13,14 +15,16 @@
 //   units(k)                                   units of a row
 //   step<kRows, kTokens>(job, places, x, n, unit, sums)
 //                                              sums[r * kTokens + t] += row r . row x[t], t < n
+//   prefetch<kRows>(places, unit)              asks early for what the step reads of w
 // The result of a row of x does not depend on the others, nor on kRows and kTokens, nor on n: only
 // on K and the lane count.
 namespace strata::STRATA_SIMT {
 
-/// Bytes of shared memory of a launch.
+inline constexpr int kGemvMostWarps = kBlockThreads / 32;
+
+/// Bytes of shared memory of a launch: the warps' sums, and an int.
 inline unsigned gemv_shared_bytes(int rows, int tokens) {
-  constexpr unsigned kMostWarps = kBlockThreads / 32;
-  return kMostWarps * static_cast<unsigned>(rows * tokens) * 4;
+  return static_cast<unsigned>(kGemvMostWarps * rows * tokens + 1) * 4;
 }
 
 /// Warps that share the columns of a row: those that leave each lane about `units_per_lane` units.
@@ -98,6 +102,7 @@ struct GemvRows {
 template <int kRows>
 STRATA_DEVICE GemvRows<kRows> gemv_rows(const MatmulJob& job, const MatmulMatrix& m, int row,
                                         int expert, unsigned blocks) {
+  if (row >= m.n) row = 0;  // what is computed there is not written
   std::int64_t at = expert * job.routes.expert_bytes;
   const auto left = static_cast<unsigned>(m.n - 1 - row);
   constexpr auto kPanel = static_cast<int>(kPanelRows);
@@ -112,26 +117,70 @@ STRATA_DEVICE GemvRows<kRows> gemv_rows(const MatmulJob& job, const MatmulMatrix
           job.gated};
 }
 
-/// Blocks (all rows of the matrices, tiles of kTokens rows of x or routes). Shared: kRows * kTokens
-/// floats per warp.
+/// Makes the columns that this block and its neighbours have computed int8 once the last of them is
+/// there. All threads of the block call it.
+template <int kTokens>
+STRATA_DEVICE void quantize_when_last(const MatmulJob& job, const TokenRange& range, int* shared) {
+  const MatmulMatrix& m = job.matrices[0];  // there is no other
+  constexpr int kBlock = kScaleBlock;
+  constexpr int kThreadsOfRow = kBlock / 4;
+  const int group = block_x() / job.quantized.sharing;
+  unsigned* ticket = job.quantized.tickets + block_y() * (m.n / kBlock) + group;
+  if (!last_of_blocks(ticket, job.quantized.sharing, shared)) return;
+  if (warp() * lane_count() >= kThreadsOfRow * kTokens) return;  // whole warps: they vote
+  const int i = thread_x() / kThreadsOfRow;
+  const bool real = i < range.count;
+  const int row = out_row(job.routes, range, real ? i : 0);
+  const int column = group * kBlock + 4 * (thread_x() % kThreadsOfRow);
+  Four x = {};
+  if (real) x = load16<Four>(m.out + row * m.out_stride + column * 4);
+  store_quantized(job.quantized.data + row * job.quantized.stride, real ? column : m.n, m.n, x);
+}
+
+/// What a warp has of the rows and columns of a matrix.
+template <int kRows>
+struct GemvShare {
+  int units;
+  int slices;  ///< of the columns
+  int slice;   ///< this warp's
+  int row;     ///< the first; not in the matrix when there is none left
+
+  STRATA_DEVICE GemvShare(const MatmulJob& job, const MatmulMatrix& m, int all_units,
+                          int units_per_lane)
+      : units(all_units),
+        slices(gemv_slices(units, lane_count(), warps(), units_per_lane)),
+        slice(warp() % slices),
+        row(((block_x() - m.first_block) * (warps() / slices) + warp() / slices) *
+            (job.gated ? kRows / 2 : kRows)) {}
+  STRATA_DEVICE static int warps() { return threads_x() / lane_count(); }
+  STRATA_DEVICE int first_unit() const { return slice * lane_count() + lane(); }
+};
+
+/// Asks for the first unit of each lane.
+template <class Math, int kRows>
+STRATA_DEVICE void prefetch_weights(const MatmulJob& job) {
+  const MatmulMatrix m = matrix_of_block(job);
+  const GemvShare<kRows> share(job, m, Math::units(job.k), Math::kUnitsPerLane);
+  if (share.first_unit() < share.units)
+    Math::template prefetch<kRows>(gemv_rows<kRows>(job, m, share.row, 0, Math::blocks(job.k)),
+                                   share.first_unit());
+}
+
+/// Blocks (all rows of the matrices, tiles of kTokens rows of x or routes). Shared: see
+/// gemv_shared_bytes(). Weights are read early, and only into the cache: what they are multiplied
+/// with is what the previous kernel makes, and so are routes.
 template <class Math, int kRows, int kTokens>
 STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kBlockThreads, 2) void gemv(MatmulJob job) {
+  if (job.routes.offsets == nullptr) prefetch_weights<Math, kRows>(job);
   wait_for_previous();
   let_next_start();
   constexpr int kValues = kRows * kTokens;
   const TokenRange range = gemv_tokens<kTokens>(job);
   if (range.count <= 0) return;
   const MatmulMatrix m = matrix_of_block(job);
-  const int units = Math::units(job.k);
-  const int warps = threads_x() / lane_count();
-  const int slices = gemv_slices(units, lane_count(), warps, Math::kUnitsPerLane);
-  const int slice = warp() % slices;
-  const int rows = job.gated ? kRows / 2 : kRows;
-  const int group = (block_x() - m.first_block) * (warps / slices) + warp() / slices;
-  const bool idle = group * rows >= m.n;
-  const int row = idle ? 0 : group * rows;
-
-  const GemvRows<kRows> places = gemv_rows<kRows>(job, m, row, range.expert, Math::blocks(job.k));
+  const GemvShare<kRows> share(job, m, Math::units(job.k), Math::kUnitsPerLane);
+  const GemvRows<kRows> places =
+      gemv_rows<kRows>(job, m, share.row, range.expert, Math::blocks(job.k));
   const std::byte* x[kTokens];
   STRATA_UNROLL
   for (int t = 0; t < kTokens; ++t) {
@@ -139,28 +188,28 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kBlockThreads, 2) void gemv(MatmulJob job) {
     x[t] = job.x + x_row(job.routes, out) * job.x_stride;
   }
   float sums[kValues] = {};
-  for (int unit = slice * lane_count() + lane(); unit < units; unit += slices * lane_count())
+  for (int unit = share.first_unit(); unit < share.units; unit += share.slices * lane_count())
     Math::template step<kRows, kTokens>(job, places, x, range.count, unit, sums);
 
   float value = sum_over_lanes<kValues>(sums);
-  if (slices > 1) {
-    auto* shared = dynamic_shared<float>();
+  auto* shared = dynamic_shared<float>();
+  if (share.slices > 1) {
     if (lane() < kValues) shared[warp() * kValues + lane()] = value;
     sync_block();
-    if (slice != 0) return;
-    for (int s = 1; s < slices; ++s)
+    for (int s = 1; s < share.slices && share.slice == 0; ++s)
       if (lane() < kValues) value += shared[(warp() + s) * kValues + lane()];
   }
   const int index = value_of_lane<kValues>(lane());
   const int t = index % kTokens;
-  int r = index / kTokens;
-  if (job.gated) {
-    const float up = shuffle_xor(value, 1);  // half of the values further on
-    if (r >= kRows / 2) return;
-    value = gate_of(value, up);
-  }
-  if (idle || lane() >= kValues || t >= range.count || row + r >= m.n) return;
-  write_result(m, out_row(job.routes, range, t), row + r, value);
+  const int r = index / kTokens;
+  // Of gated pairs, `up` is half of the values further on.
+  if (job.gated) value = gate_of(value, shuffle_xor(value, 1));
+  const bool pair = !job.gated || r < kRows / 2;
+  if (share.slice == 0 && lane() < kValues && pair && t < range.count && share.row + r < m.n)
+    write_result(m, out_row(job.routes, range, t), share.row + r, value);
+  if (job.quantized.data == nullptr) return;
+  quantize_when_last<kTokens>(job, range,
+                              reinterpret_cast<int*>(shared + kGemvMostWarps * kValues));
 }
 
 }  // namespace strata::STRATA_SIMT

@@ -3,9 +3,9 @@
 
 namespace strata::STRATA_SIMT {
 
-// Two rows a warp: a pair, where the matrices are gated.
+// Two rows a warp: a pair, where the matrices are gated. More rows of x at a time spill.
 void launch_gemv_int8_file(Stream& stream, const MatmulJob& job, int lanes) {
-  launch_gemv<Int8File, 2, kFewTokens>(stream, job, lanes, job.k / 32);
+  launch_gemv<Int8File, 2, kFewTokens / 2>(stream, job, lanes, job.k / 32);
 }
 
 void launch_gemv_int8(Stream& stream, const MatmulJob& job, int lanes) {

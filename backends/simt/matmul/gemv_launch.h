@@ -10,7 +10,9 @@ template <class Math, int kRows, int kTokens>
 void launch_gemv(Stream& stream, MatmulJob job, int lanes, int units) {
   const int warps = static_cast<int>(kBlockThreads) / lanes;
   const int slices = gemv_slices(units, lanes, warps, Math::kUnitsPerLane);
-  const unsigned blocks = divide_rows(job, warps / slices * (job.gated ? kRows / 2 : kRows));
+  const int columns = warps / slices * (job.gated ? kRows / 2 : kRows);  // of out, of a block
+  job.quantized.sharing = static_cast<int>(kScaleBlock) / columns;
+  const unsigned blocks = divide_rows(job, columns);
   const int tiles = job.routes.offsets == nullptr ? (job.rows + kTokens - 1) / kTokens : job.rows;
   launch_overlapped(stream, gemv<Math, kRows, kTokens>, {blocks, static_cast<unsigned>(tiles)},
                     kBlockThreads, gemv_shared_bytes(kRows, kTokens), job);

@@ -86,6 +86,12 @@ struct Int8Planes {
                                  float (&sums)[kRows * kTokens]) {
     int8_step<Codec, PlaneRow<Codec::kType>>(job, places, x, tokens, unit, sums);
   }
+  template <int kRows>
+  STRATA_DEVICE static void prefetch(const GemvRows<kRows>& places, int unit) {
+    STRATA_UNROLL
+    for (int r = 0; r < kRows; ++r)
+      Codec::load(EarlyPlaneRow<Codec::kType>{places[r]}, static_cast<unsigned>(unit));
+  }
 
  private:
   static constexpr auto kBlockColumns =
@@ -106,6 +112,8 @@ struct Int8File {
       int8_step<Codec, FileRow<Codec::kType>>(job, places, x, tokens, unit, sums);
     });
   }
+  template <int kRows>
+  STRATA_DEVICE static void prefetch(const GemvRows<kRows>&, int) {}
 };
 
 }  // namespace strata::STRATA_SIMT

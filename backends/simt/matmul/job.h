@@ -31,9 +31,19 @@ struct MatmulRoutes {
   std::int64_t expert_bytes;  ///< from one expert's matrix to the next
 };
 
+/// Where results go that the next matmul wants in Layout::quantized: those of 32 columns are made
+/// int8 by the block that comes last of those that compute them, from the f32 rows of `out`.
+struct QuantizedOut {
+  std::byte* data;    ///< (rows, n), or null: f32 is what is wanted
+  unsigned* tickets;  ///< of tickets_of(): one per tile of rows and 32 columns
+  std::int64_t stride;
+  int sharing;  ///< blocks that compute 32 columns together
+};
+
 struct MatmulJob {
   MatmulMatrix matrices[kMaxMatrices];  ///< those behind the last begin at block 2^31 - 1
   MatmulRoutes routes;
+  QuantizedOut quantized;
   const std::byte* x;  ///< (rows, k) in the layout of the kernel
   std::int64_t x_stride;
   int rows;    ///< of x without experts; else routes

@@ -4,6 +4,7 @@
 #include "backends/simt/matmul/launches.h"
 #include "backends/simt/matmul/matmul.h"
 #include "backends/simt/matmul/prompt.h"
+#include "backends/simt/rows.h"
 
 namespace strata::STRATA_SIMT {
 namespace {
@@ -57,6 +58,17 @@ std::int64_t most_rows_of_grid(const OpDesc& op) {
   return op.out.empty() || op.out[0].shape.rank == 0 ? 0 : op.out[0].shape.rows();
 }
 
+// Of gemv, whose tiles have at least a row each.
+std::int64_t most_tickets(const TensorDesc& out) {
+  return out.shape.rows() * (out.shape.columns() / kScaleBlock);
+}
+
+// The f32 rows of a result that is written quantized.
+std::size_t scratch_bytes(const OpDesc& op) {
+  if (op.out.empty() || op.out[0].layout != Layout::quantized) return 0;
+  return static_cast<std::size_t>(op.out[0].shape.elements()) * sizeof(float);
+}
+
 }  // namespace
 
 std::int64_t matmul_tokens(const OpDesc& op) {
@@ -87,6 +99,15 @@ bool matmul_supports(const OpDesc& op, const TensorDesc& w, const TensorDesc& ou
   }
 }
 
+bool gated_supports(const OpDesc& op) {
+  const TensorDesc& out = op.out[0];
+  if (op.in[1] != op.in[2]) return false;
+  if (out.layout != Layout::quantized) return matmul_supports(op, op.in[1], out);
+  return is_activation(out) && op.in[0].layout == Layout::quantized &&
+         most_tickets(out) <= kTickets &&
+         matmul_supports(op, op.in[1], {DType::F32, Layout::rows, out.shape});
+}
+
 Layout wanted_activation(DType weight, std::int64_t tokens) {
   if (weight == DType::F32) return Layout::rows;
   if (tokens > kFewTokens) return Layout::rounded;
@@ -98,7 +119,8 @@ PreparedOp prepare_matmul(Device& device, const OpDesc& op, OpRun run) {
   state->lanes = simt_device(device).limits().lanes;
   const std::size_t workspace = choose_library(simt_device(device), op, *state);
   const std::string_view name = workspace > 0 ? "bf16 library" : kernel_name(op);
-  PreparedOp result = prepared(op, run, name, workspace, std::move(state));
+  PreparedOp result =
+      prepared(op, run, name, std::max(workspace, scratch_bytes(op)), std::move(state));
   const std::int64_t tokens = matmul_tokens(op);
   result.wanted[0] = wanted_activation(op.in[1].dtype, tokens);
   for (const MatmulWeight& matrix : matmul_weights(op.kind())) {
@@ -144,9 +166,14 @@ void add_matrix(MatmulJob& job, const TensorView& w, const TensorView& out, cons
   job.routes.expert_bytes = n * w.row_stride;
 }
 
-void add_gated(MatmulJob& job, const TensorView& gate, const TensorView& up,
-               const TensorView& out) {
-  add_matrix(job, gate, out);
+void add_gated(Stream& stream, MatmulJob& job, const TensorView& gate, const TensorView& up,
+               const TensorView& out, Workspace workspace) {
+  if (out.layout == Layout::quantized) {
+    add_matrix(job, gate, dense_view(workspace.data(), {DType::F32, Layout::rows, out.shape}));
+    job.quantized = {out.data, tickets_of(stream), out.row_stride, 0};
+  } else {
+    add_matrix(job, gate, out);
+  }
   job.gated = true;
   job.matrices[0].w_up = up.data;
   if (!job.planes && !aligned16(up.data, up.row_stride)) job.aligned = false;

@@ -10,6 +10,10 @@ namespace strata::STRATA_SIMT {
 /// Whether in[0] times a weight of this description can be done, and written to `out`.
 bool matmul_supports(const OpDesc& op, const TensorDesc& w, const TensorDesc& out);
 
+/// The same of a gated pair in in[1] and in[2]; few rows of int8 products may be written quantized
+/// for the next matmul.
+bool gated_supports(const OpDesc& op);
+
 /// The layout of x that weights of a dtype want in a step of at most so many tokens: int8 for the
 /// few of decode, bf16 for prompts, f32 where neither would do.
 Layout wanted_activation(DType weight, std::int64_t tokens);
@@ -26,8 +30,9 @@ MatmulJob matmul_job(const PreparedOp& op, const TensorView& x);
 /// Adds a matrix; w may be the matrices of experts. All that are added have one dtype and layout.
 void add_matrix(MatmulJob& job, const TensorView& w, const TensorView& out,
                 const TensorView& bias = {}, const TensorView& residual = {});
-/// The same for a gated pair.
-void add_gated(MatmulJob& job, const TensorView& gate, const TensorView& up, const TensorView& out);
+/// The same for a gated pair; `out` may be quantized, and whole then.
+void add_gated(Stream& stream, MatmulJob& job, const TensorView& gate, const TensorView& up,
+               const TensorView& out, Workspace workspace);
 
 /// Rows of x by expert; `used` routes per token, and x has one row per token or per route.
 void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& order,

@@ -12,20 +12,38 @@ constexpr std::int64_t kSplitTokens = 16;
 using PartKernel = void (*)(AttentionArgs, SplitParts);
 using TileKernel = void (*)(AttentionArgs);
 
+// Parts of the query heads of a kv head, a block each.
+int parts_of(const Attention& attention) {
+  return (attention.heads / attention.kv_heads + kSharedHeads - 1) / kSharedHeads;
+}
+
+bool splits(const OpDesc& op) {
+  const Attention& attention = std::get<Attention>(op.attributes);
+  const std::int64_t tokens = op.in[0].shape.rows();
+  return tokens <= kSplitTokens && tokens * attention.kv_heads * parts_of(attention) <= kTickets;
+}
+
+// What combines parts writes them as they are wanted; blocks of 32 columns lie within a head then.
+bool is_result(const OpDesc& op) {
+  const TensorDesc& out = op.out[0];
+  if (out.layout == Layout::rows) return is_f32_rows(out);
+  return is_activation(out) && splits(op) &&
+         std::get<Attention>(op.attributes).head_dim % kScaleBlock == 0;
+}
+
 bool supports(const OpDesc& op, const DeviceInfo&) {
   const Attention& attention = std::get<Attention>(op.attributes);
-  return is_f32_rows(op.in[0]) && is_f32_rows(op.out[0]) && attention.window >= 0 &&
-         attention.kv_heads > 0 && attention.heads > 0 &&
-         attention.heads % attention.kv_heads == 0 &&
+  return is_f32_rows(op.in[0]) && attention.window >= 0 && attention.kv_heads > 0 &&
+         attention.heads > 0 && attention.heads % attention.kv_heads == 0 &&
          is_cache(op.in[1], attention.kv_heads, attention.head_dim) &&
          is_cache(op.in[2], attention.kv_heads, attention.head_dim) &&
-         op.in[1].shape[2] == op.in[2].shape[2];
+         op.in[1].shape[2] == op.in[2].shape[2] && is_result(op);
 }
 
 AttentionArgs arguments(const PreparedOp& op, const Operands& operands) {
   const Attention& attention = std::get<Attention>(op.desc.attributes);
   const int ratio = attention.heads / attention.kv_heads;
-  const int parts = (ratio + kSharedHeads - 1) / kSharedHeads;
+  const int parts = parts_of(attention);
   return {rows_of<const float>(operands.in[0]),
           rows_of<float>(operands.out[0]),
           operands.in[3].data,
@@ -74,14 +92,12 @@ void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
   const int heads = a.k.kv_heads * a.ratio;
   auto* sums = reinterpret_cast<float*>(workspace.data());
   const SplitParts parts{sums,
-                         reinterpret_cast<Float2*>(sums + tokens * heads * kSplits * a.head_dim)};
+                         reinterpret_cast<Float2*>(sums + tokens * heads * kSplits * a.head_dim),
+                         four_rows(operands.out[0]), tickets_of(stream), operands.out[0].layout};
   const PartVariant variant = part_variant(a);
   const Grid blocks{kSplits, static_cast<unsigned>(a.k.kv_heads * a.parts),
                     static_cast<unsigned>(tokens)};
   launch_overlapped(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts);
-  launch_overlapped(stream, combine_parts,
-                    {static_cast<unsigned>(heads), static_cast<unsigned>(tokens)}, kCombineThreads,
-                    (2 * kSplits + 4 * kCombineThreads) * sizeof(float), a, parts);
 }
 
 template <int kDim>
@@ -147,7 +163,7 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
   const Attention& attention = std::get<Attention>(op.attributes);
   const SimtLimits& limits = simt_device(device).limits();
   const std::int64_t tokens = op.in[0].shape.rows();
-  if (tokens <= kSplitTokens)
+  if (splits(op))
     return prepared(op, run_split, "split context",
                     split_bytes(tokens, attention.heads, attention.head_dim));
   if (has_matrices(op, limits))
