@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Reads from the compiled GPU kernels how many registers they take and what they spill. Kernels that
-# decoding lives on (matrix-vector products and attention) must spill nothing.
+# Reads from the compiled GPU kernels how many registers they take and what they spill, and from CUDA's
+# how many instructions a weight costs. Kernels that decoding lives on (matrix-vector products and
+# attention) must spill nothing; those of one row must ask for weights before they wait for the
+# kernel in front, read nothing until then, and take few instructions.
 set -u
 
 usage() {
@@ -9,7 +11,9 @@ Usage: tools/check_gpu_registers.sh hip OBJECT_FOLDER [LLVM_FOLDER]
        tools/check_gpu_registers.sh cuda OBJECT_FOLDER
 
 Prints a line per kernel: architecture, registers, bytes of scratch memory, spilled registers, name.
-Fails if a kernel of gemv*.cu, linear*.cu or attention*.cu spills; exit status 77 (skipped) without the tools.
+Fails if a kernel of gemv*.cu, linear*.cu or attention*.cu spills. CUDA's gemv kernels of one row of
+int8 get a line each with instructions per weight: it fails where they are too many, or where the
+kernel reads before it waits. Exit status 77 (skipped) without the tools.
 TXT
 }
 
@@ -42,7 +46,7 @@ hip_kernels() {
 
 # The same of an object that nvcc made, as bytes: spills are not told apart from other local memory.
 cuda_kernels() {
-  "$cuobjdump" -res-usage "$1" 2>/dev/null | awk '
+  "$cuobjdump" -res-usage "$1" 2>/dev/null | awk -v arch=sm '
     /arch = sm_/ { arch = $3 }
     $1 == "Function" { name = $2; sub(/:$/, "", name) }
     /REG:/ {
@@ -56,6 +60,38 @@ cuda_kernels() {
     }'
 }
 
+# Most instructions of the inner loop per weight; what is not named here is looked up or put together
+# from three fields.
+most_instructions() {
+  case $1 in
+    *CodecQ8_0E*) echo 1.1 ;;
+    *CodecQ4_0E* | *CodecQ4_1E*) echo 1.5 ;;
+    *CodecQ4_KE* | *CodecQ6_KE* | *CodecQ2_KE*) echo 2.9 ;;
+    *) echo 3.8 ;;
+  esac
+}
+
+# A line for each gemv kernel of one row of an object that nvcc made: 8 integer dot products are 32
+# weights. Those before sm_90 cannot begin early.
+cuda_gemv() {
+  local arch name waits prefetches loads instructions products most weights
+  "$cuobjdump" -sass "$1" 2>/dev/null | awk -f "$root/tools/cuda_code.awk" |
+    while read -r arch name waits prefetches loads instructions products; do
+      [[ $name =~ 4gemvI.*Int8PlanesI.*ELi1EE ]] || continue
+      most=$(most_instructions "$name")
+      weights=$((4 * products))
+      awk -v arch="$arch" -v name="$name" -v n="$instructions" -v weights="$weights" \
+        -v most="$most" -v prefetches="$prefetches" -v loads="$loads" -v waits="$waits" 'BEGIN {
+          each = weights > 0 ? n / weights : 99
+          printf "%-8s %5.2f instructions per weight, %2d prefetches  %s\n", arch, each, prefetches, name
+          if (each > most) printf "FAILED: %s of %s takes more than %s instructions per weight\n", name, arch, most
+          sub(/sm_/, "", arch)
+          if (arch + 0 >= 90 && (!waits || !prefetches || loads))
+            printf "FAILED: %s prefetches %d times and loads %d times before it waits\n", name, prefetches, loads
+        }'
+    done
+}
+
 case ${1:-} in
   hip | cuda) kind=$1 ;;
   -h | --help) usage; exit 0 ;;
@@ -63,6 +99,7 @@ case ${1:-} in
 esac
 folder=${2:?"$(usage)"}
 llvm=${3:-}
+root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 if [ "$kind" = hip ]; then
@@ -70,9 +107,10 @@ if [ "$kind" = hip ]; then
   readelf=$(llvm_tool llvm-readelf) || { echo "$readelf"; exit 77; }
   bundler=$(llvm_tool clang-offload-bundler) || { echo "$bundler"; exit 77; }
 else
-  cuobjdump=$(command -v cuobjdump || find /usr/local/cuda/bin "$(dirname "$0")/../.cache/cuda" \
-    -name cuobjdump 2>/dev/null | head -n 1)
+  cuobjdump=$(command -v cuobjdump || find /usr/local/cuda/bin "$root/.cache" -name cuobjdump \
+    2>/dev/null | head -n 1)
   [ -n "$cuobjdump" ] || skip "cuobjdump not found (a part of the CUDA toolkit)"
+  PATH=$(dirname "$cuobjdump"):$PATH  # nvdisasm, which it calls, comes with it
 fi
 
 spilling=0
@@ -92,4 +130,12 @@ while IFS= read -r object; do
 done < <(find "$folder" -name '*.cu.o' | sort)
 [ "$kernels" -gt 0 ] || skip "no compiled kernels in $folder"
 printf '%d kernels, %d of them spill and must not\n' "$kernels" "$spilling"
-[ "$spilling" -eq 0 ]
+[ "$spilling" -eq 0 ] || exit 1
+[ "$kind" = cuda ] || exit 0
+command -v nvdisasm >/dev/null || skip "no spills; nvdisasm, which shows instructions, not found"
+find "$folder" -name 'gemv_int8*.cu.o' | sort | while IFS= read -r object; do
+  cuda_gemv "$object"
+done >"$work/gemv"
+cat "$work/gemv"
+grep -q 'per weight' "$work/gemv" || { echo "FAILED: no gemv kernel of one row found"; exit 1; }
+! grep -q '^FAILED' "$work/gemv"

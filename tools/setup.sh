@@ -17,6 +17,9 @@ STRATA_CUDA_WHEELS=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nv
   nvidia-cuda-cccl==13.0.85 nvidia-cuda-runtime==13.0.96 nvidia-cublas==13.1.0.3
   nvidia-nccl-cu13==2.28.9)
 
+# What shows the code of compiled kernels, which packages of nvcc may lack: for a test only.
+STRATA_CUDA_CODE_WHEELS=(nvidia-cuda-cuobjdump==13.2.51 nvidia-cuda-nvdisasm==13.2.51)
+
 # Objects of one checkout serve every other one: ccache sees paths relative to the checkout.
 export CCACHE_BASEDIR=$STRATA_ROOT CCACHE_NOHASHDIR=1
 
@@ -252,4 +255,26 @@ install_cuda_wheels() {
   logged cuda-venv python3 -m venv --clear "$venv"
   logged cuda-wheels "$venv/bin/pip" install --disable-pip-version-check "${STRATA_CUDA_WHEELS[@]}"
   printf '%s\n' "$wanted" >"$venv/.wheels"
+}
+
+# Where there is an nvcc without cuobjdump or nvdisasm: brings them into .cache/cuda-code. Without them
+# a test is skipped, so that it is no error when they cannot be had.
+setup_cuda_code() {
+  local venv=$STRATA_ROOT/.cache/cuda-code wanted="${STRATA_CUDA_CODE_WHEELS[*]}"
+  [ -x /usr/local/cuda/bin/nvcc ] || [ -d "$STRATA_ROOT/.cache/cuda" ] || command -v nvcc >/dev/null ||
+    return 0
+  [ "$(cat "$venv/.wheels" 2>/dev/null)" != "$wanted" ] || return 0
+  if [ -n "$(PATH=$PATH:/usr/local/cuda/bin command -v cuobjdump)" ] &&
+    [ -n "$(PATH=$PATH:/usr/local/cuda/bin command -v nvdisasm)" ]; then
+    return 0
+  fi
+  mkdir -p "$STRATA_LOGS"
+  if python3 -m venv --clear "$venv" >"$STRATA_LOGS/cuda-code.log" 2>&1 &&
+    timeout 60 "$venv/bin/pip" install --disable-pip-version-check "${STRATA_CUDA_CODE_WHEELS[@]}" \
+      >>"$STRATA_LOGS/cuda-code.log" 2>&1; then
+    printf '%s\n' "$wanted" >"$venv/.wheels"
+    step "CUDA: cuobjdump and nvdisasm in .cache/cuda-code"
+  else
+    step "CUDA: no cuobjdump could be had (build/logs/cuda-code.log): its test is skipped"
+  fi
 }

@@ -39,6 +39,7 @@ done
 mapfile -t packages < <(printf '%s\n' "${STRATA_PACKAGES[@]}"; test_packages)
 [ "$install" = no ] || install_packages "${packages[@]}"
 [ "$with_cuda" = no ] || setup_cuda
+[ "$install" = no ] || setup_cuda_code
 choose_cuda_architectures
 
 total_passed=0
