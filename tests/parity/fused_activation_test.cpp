@@ -93,7 +93,8 @@ void check_gated(Device& device, DType dtype, std::int64_t rows, std::int64_t n,
   const auto weight = [&](const Shape& shape, std::uint64_t seed) {
     Tensor w = tensor_of({dtype, Layout::rows, shape},
                          random_weights(dtype, shape.rows(), k, seed).data());
-    return pack ? packed(device, w) : w;
+    if (pack) return packed(device, w);
+    return w;  // moved: a copy's view would be of the bytes here
   };
   const Tensor gate = weight({n, k}, 13);
   const Tensor up = weight({n, k}, 14);
