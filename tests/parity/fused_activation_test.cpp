@@ -139,8 +139,11 @@ TEST(FusedActivation, GatedPairsGiveTheBitsOfQuantize) {
     SCOPED_TRACE(isa);
     if (!takes(device, DType::Q4_0, Layout::quantized, 1)) continue;
     for (const DType dtype : {DType::Q4_0, DType::Q8_0, DType::Q5_K, DType::Q6_K, DType::IQ4_XS})
-      for (const std::int64_t rows : {1, 5}) check_gated(device, dtype, rows, 96, 256, true);
+      for (const std::int64_t rows : {1, 5})
+        if (dtype == DType::Q4_0 || largest_batch() >= 33)  // in many orders one type will do
+          check_gated(device, dtype, rows, 96, 256, true);
     check_gated(device, DType::Q4_0, 5, 64, 256, false);
+    if (largest_batch() < 33) continue;
     check_gated(device, DType::Q4_0, 1, 64, 4096, true);  // columns in slices
     check_gated(device, DType::Q4_0, 5, 32, 8192, true);
   }
