@@ -21,8 +21,11 @@ void Engine::use(std::unique_ptr<Runner> runner) {
   runner_ = std::move(runner);
   context_.store(runner_->options().context);
   const auto most = static_cast<std::size_t>(runner_->max_tokens());
-  batch_.reserve(most);
-  owner_.reserve(most);
+  for (Step* step : {&step_, &ahead_}) {
+    step->batch.reserve(most);
+    step->owner.reserve(most);
+  }
+  ahead_runs_ = false;
   active_.reserve(static_cast<std::size_t>(runner_->options().max_sequences));
 }
 
@@ -99,14 +102,17 @@ void Engine::work() {
     try {
       run_step();
     } catch (const Error& error) {
+      abandon_steps();
       fail_all(error);
       if (error.code() == ErrorCode::device_missing) lost = error;
     } catch (const std::exception& error) {
+      abandon_steps();
       fail_all(Error(ErrorCode::runtime, "engine", error.what()));
     }
     retire();
     if (lost) replace(*lost);
   }
+  abandon_steps();
   for (auto& generation : active_) generation->finish(FinishReason::cancelled);
   for (auto& generation : queue_) generation->finish(FinishReason::cancelled);
 }
@@ -143,13 +149,18 @@ std::int64_t Engine::add_tokens(Generation& generation, std::int64_t room) {
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t position = generation.run() + i;
     const bool last = i + 1 == generation.pending();
-    batch_.push_back({generation.token_at(position), generation.slot,
-                      static_cast<std::int32_t>(position), last});
-    owner_.push_back(last ? &generation : nullptr);
+    step_.batch.push_back({generation.token_at(position), generation.slot,
+                           static_cast<std::int32_t>(position), last,
+                           last && takes_top(generation)});
+    step_.owner.push_back(last ? &generation : nullptr);
   }
   generation.advance(count);
   if (generation.pending() > 0) return count;
   return count + add_draft(generation, room - count);
+}
+
+bool Engine::takes_top(const Generation& generation) const {
+  return generation.takes_top(static_cast<std::size_t>(runner_->candidates()));
 }
 
 bool Engine::speculates() const {
@@ -168,20 +179,21 @@ std::int64_t Engine::add_draft(Generation& generation, std::int64_t room) {
     return 0;
   }
   for (std::int64_t i = 0; i < count; ++i) {
-    batch_.push_back({draft[static_cast<std::size_t>(i)], generation.slot,
-                      static_cast<std::int32_t>(generation.run() + i), true});
-    owner_.push_back(&generation);
+    step_.batch.push_back({draft[static_cast<std::size_t>(i)], generation.slot,
+                           static_cast<std::int32_t>(generation.run() + i), true,
+                           takes_top(generation)});
+    step_.owner.push_back(&generation);
   }
   drafted_ += count;
   return count;
 }
 
-void Engine::on_logits(std::size_t index, std::span<const float> logits) {
-  Generation& generation = *owner_[index];
+void Engine::on_logits(std::size_t index, const LogitsRow& row) {
+  Generation& generation = *step_.owner[index];
   if (generation.finished()) return;  // cancelled after its token had joined the batch
   try {
     const std::int64_t before = generation.generated();
-    generation.take(logits, context());
+    generation.take(row, context());
     chosen_ += generation.generated() - before;
   } catch (const Error& error) {
     generation.finish(FinishReason::error, error);
@@ -190,17 +202,15 @@ void Engine::on_logits(std::size_t index, std::span<const float> logits) {
   }
 }
 
-void Engine::run_step() {
-  if (!runner_) return;
-  batch_.clear();
-  owner_.clear();
+void Engine::make_step() {
+  step_.batch.clear();
+  step_.owner.clear();
   drafted_ = 0;
   decoding_ = 0;
   std::int64_t room = runner_->max_tokens();
   // Decoding requests first: one token each, so that nobody waits for another's long prompt.
   for (const bool decoding : {true, false}) {
     for (auto& generation : active_) {
-      if (generation->channel().cancelled()) generation->finish(FinishReason::cancelled);
       if (generation->finished() || (generation->pending() == 1) != decoding || room == 0) continue;
       if (generation->pending() == 0) continue;
       if (decoding) ++decoding_;
@@ -209,23 +219,39 @@ void Engine::run_step() {
   }
   // Whoever found no room comes earlier next time.
   if (active_.size() > 1) std::rotate(active_.begin(), active_.begin() + 1, active_.end());
-  if (batch_.empty()) return;
-  step_and_measure();
-  // What was drafted and not chosen is forgotten.
+}
+
+void Engine::run_step() {
+  if (!runner_) return;
+  for (auto& generation : active_)
+    if (generation->channel().cancelled()) generation->finish(FinishReason::cancelled);
+  began_ = std::chrono::steady_clock::now();
+  if (!take_ahead()) {
+    make_step();
+    if (step_.batch.empty()) return;
+    runner_->start(step_.batch);
+  }
+  start_ahead();
+  finish_and_measure();
+  if (!ahead_runs_)
+    forget_drafts();
+  else if (!ahead_holds())
+    drop_ahead();
+}
+
+// What was drafted, or run ahead, and not chosen.
+void Engine::forget_drafts() {
   for (auto& generation : active_)
     if (generation->run() < runner_->pool().length(generation->slot))
       runner_->pool().truncate(generation->slot, generation->run());
 }
 
-void Engine::step_and_measure() {
-  const auto begin = std::chrono::steady_clock::now();
+void Engine::finish_and_measure() {
   chosen_ = 0;
-  runner_->step(batch_, [this](std::size_t index, std::span<const float> logits) {
-    on_logits(index, logits);
-  });
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  runner_->finish([this](std::size_t index, const LogitsRow& row) { on_logits(index, row); });
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
   // A step with part of a prompt says nothing about drafts.
-  if (static_cast<std::int64_t>(batch_.size()) == drafted_ + decoding_)
+  if (static_cast<std::int64_t>(step_.batch.size()) == drafted_ + decoding_)
     governor_.record(drafted_, chosen_, took.count());
 }
 

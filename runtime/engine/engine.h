@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -54,9 +55,11 @@ enum class Speculation : std::uint8_t {
 using RunnerReplacement = std::function<std::unique_ptr<Runner>(const Error& lost)>;
 
 /// Runs requests on a Runner in a thread of its own, as many at a time as the Runner has sequences,
-/// in one ragged batch per step. A request that fails ends alone. When a device is lost the
-/// requests that run fail, and those that wait go on with the replacement, if there is one, else
-/// they fail with the same error. Thread-safe.
+/// in one ragged batch per step. While all of them only ask for the largest logit, and the Runner
+/// allows it, each step is started before the last one's tokens are known to the host: it takes
+/// them on the device, and is forgotten when one of them ends its request. A request that fails
+/// ends alone. When a device is lost the requests that run fail, and those that wait go on with the
+/// replacement, if there is one, else they fail with the same error. Thread-safe.
 class Engine {
  public:
   /// `tokenizer` may be null (no text, no end tokens). The Runner is the engine's from now on.
@@ -78,12 +81,27 @@ class Engine {
   void work();
   void check(const Request& request) const;
   void admit();
+  // A step as the engine sees it.
+  struct Step {
+    std::vector<BatchToken> batch;
+    std::vector<Generation*> owner;  // of each token of the batch that wants logits
+  };
+
   void run_step();
+  void make_step();
+  void start_ahead();
+  bool may_run_ahead() const;
+  bool ahead_holds() const;
+  bool take_ahead();
+  void drop_ahead();
+  void abandon_steps();
+  void forget_drafts();
   std::int64_t add_tokens(Generation& generation, std::int64_t room);
   std::int64_t add_draft(Generation& generation, std::int64_t room);
   bool speculates() const;
-  void step_and_measure();
-  void on_logits(std::size_t index, std::span<const float> logits);
+  bool takes_top(const Generation& generation) const;
+  void finish_and_measure();
+  void on_logits(std::size_t index, const LogitsRow& row);
   void retire();
   void fail_all(const Error& error);
   void use(std::unique_ptr<Runner> runner);
@@ -103,8 +121,10 @@ class Engine {
   RunnerReplacement replacement_;
   std::optional<Error> lost_;  // the device, with no replacement
   std::vector<std::unique_ptr<Generation>> active_;
-  std::vector<BatchToken> batch_;
-  std::vector<Generation*> owner_;  // of each token of the batch that wants logits
+  Step step_;
+  Step ahead_;               // the step behind it
+  bool ahead_runs_ = false;  // it has been started
+  std::chrono::steady_clock::time_point began_;
   Speculation speculation_;
   DraftGovernor governor_;
   std::int64_t drafted_ = 0;   // tokens of the batch

@@ -90,17 +90,28 @@ void Generation::mark_started(std::int64_t context) {
   timings_.queued_ns = started_ns_ - submitted_ns_;
 }
 
-bool Generation::full(std::int64_t context) const {
-  const bool limit = request_.max_tokens >= 0 && timings_.generated_tokens >= request_.max_tokens;
-  return limit || static_cast<std::int64_t>(tokens_.size()) > context;
+// Or would be with so many tokens more.
+bool Generation::full(std::int64_t context, std::int64_t more) const {
+  const bool limit =
+      request_.max_tokens >= 0 && timings_.generated_tokens + more >= request_.max_tokens;
+  return limit || static_cast<std::int64_t>(tokens_.size()) + more > context;
 }
 
-void Generation::emit(text::TokenId id, std::span<const float> logits) {
+bool Generation::takes_top(std::size_t count) const {
+  return request_.top_log_probabilities < 0 && sampler_.takes_top(count);
+}
+
+bool Generation::may_run_ahead(std::int64_t context) const {
+  return !finished_ && pending() == 0 && draft_.empty() && sampler_.is_greedy() && takes_top(1) &&
+         !full(context, 1);
+}
+
+void Generation::emit(text::TokenId id, const LogitsRow& row) {
   GenerationEvent event;
   event.token = id;
   if (request_.top_log_probabilities >= 0) {
     event.top.resize(static_cast<std::size_t>(request_.top_log_probabilities));
-    event.log_probability = text::log_probabilities(logits, id, event.top);
+    event.log_probability = text::log_probabilities(row.all(), id, event.top);
   }
   if (detokenizer_) {
     // Beyond the tokenizer's vocabulary lie padding rows of the output matrix: no text.
@@ -131,9 +142,9 @@ void Generation::drop_draft() {
   draft_.clear();
 }
 
-void Generation::take(std::span<const float> logits, std::int64_t context) {
+void Generation::take(const LogitsRow& row, std::int64_t context) {
   if (finished_ || !draft_open_) return;
-  choose(logits, context);
+  choose(row, context);
   draft_open_ = !finished_ && checked_ < draft_.size() && tokens_.back() == draft_[checked_];
   if (!draft_open_) return;
   ++checked_;
@@ -141,8 +152,15 @@ void Generation::take(std::span<const float> logits, std::int64_t context) {
   ++timings_.accepted_tokens;
 }
 
-void Generation::choose(std::span<const float> logits, std::int64_t context) {
-  const text::TokenId id = sampler_.sample(logits, tokens_.size()).id;
+text::TokenId Generation::sample(const LogitsRow& row) {
+  if (const text::TopLogits* top = row.top())
+    if (const std::optional<text::Choice> choice = sampler_.sample(*top, tokens_.size()))
+      return choice->id;
+  return sampler_.sample(row.all(), tokens_.size()).id;
+}
+
+void Generation::choose(const LogitsRow& row, std::int64_t context) {
+  const text::TokenId id = sample(row);
   sampler_.accept(id);
   if (first_token_ns_ == 0) {
     first_token_ns_ = now_ns();
@@ -154,7 +172,7 @@ void Generation::choose(std::span<const float> logits, std::int64_t context) {
   }
   ++timings_.generated_tokens;
   tokens_.push_back(id);
-  emit(id, logits);
+  emit(id, row);
   if (stop_filter_.stopped()) {
     finish(FinishReason::stop);
   } else if (full(context)) {

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime/engine/logits_row.h"
 #include "runtime/engine/request.h"
 #include "runtime/engine/stop_filter.h"
 #include "runtime/text/detokenizer.h"
@@ -66,7 +67,12 @@ class Generation {
   /// request at an end token, a stop string, its limit or when `context` tokens are full. With a
   /// draft it is called for the pending token and for each of the draft's in turn: they count as
   /// run as long as they are what is chosen, so that the answer is the one without a draft.
-  void take(std::span<const float> logits, std::int64_t context);
+  void take(const LogitsRow& row, std::int64_t context);
+  /// Whether the `count` largest logits may be enough to choose a token from.
+  bool takes_top(std::size_t count) const;
+  /// Whether the token after the one that is being chosen can be run before that is known: it will
+  /// be the largest logit's, and neither the limit nor `context` ends the request with it.
+  bool may_run_ahead(std::int64_t context) const;
   void finish(FinishReason reason, std::optional<Error> error = std::nullopt);
   /// Admitted: `context` is the most tokens it can ever have.
   void mark_started(std::int64_t context);
@@ -74,9 +80,10 @@ class Generation {
   std::int32_t slot = -1;  ///< of the KV cache; -1 while queued
 
  private:
-  void choose(std::span<const float> logits, std::int64_t context);
-  void emit(text::TokenId id, std::span<const float> logits);
-  bool full(std::int64_t context) const;
+  void choose(const LogitsRow& row, std::int64_t context);
+  text::TokenId sample(const LogitsRow& row);
+  void emit(text::TokenId id, const LogitsRow& row);
+  bool full(std::int64_t context, std::int64_t more = 0) const;
 
   Request request_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;

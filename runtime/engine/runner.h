@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "runtime/core/error.h"
+#include "runtime/engine/logits_row.h"
 #include "runtime/engine/page_pool.h"
 #include "runtime/engine/placement.h"
 #include "runtime/engine/stage.h"
@@ -17,11 +19,16 @@ namespace strata {
 
 /// One token of a ragged batch.
 struct BatchToken {
-  std::int32_t token = 0;     ///< < vocab
+  std::int32_t token = 0;     ///< < vocab, or chosen_token()
   std::int32_t sequence = 0;  ///< slot of the KV cache's pool
   std::int32_t position = 0;  ///< < the sequence's length there
   bool wants_logits = false;
+  bool top_only = false;  ///< the largest of them will probably do
 };
+
+/// Stands for the token of the largest logit in a wanted row of the step in flight, counted from 0
+/// in batch order.
+constexpr std::int32_t chosen_token(std::int32_t row) { return -1 - row; }
 
 /// A model on its devices, ready to run steps: a stage per part of its placement, and the pool of
 /// their caches' pages. After the constructor a step allocates nothing (a recorded one after its
@@ -37,6 +44,11 @@ class Runner {
   /// All of it on one device.
   Runner(std::shared_ptr<const Model> model, Device& device, const RunnerOptions& options,
          const Progress& progress = {});
+
+  /// Waits for steps that were started and not finished.
+  ~Runner();
+  Runner(const Runner&) = delete;
+  Runner& operator=(const Runner&) = delete;
 
   /// What is taken on each device of the placement, in the order of devices_of(), without loading
   /// anything.
@@ -65,18 +77,56 @@ class Runner {
   /// at every later step, when a device is lost: it fails and cannot be waited for any more.
   void step(std::span<const BatchToken> batch, const LogitsSink& sink);
 
+  /// The same in two parts: start() enqueues the step, finish() waits for the one that was started
+  /// first and hands out its rows. Each throws as step(), which ends every step that was started.
+  using RowSink = std::function<void(std::size_t index, const LogitsRow& row)>;
+  void start(std::span<const BatchToken> batch);
+  void finish(const RowSink& sink);
+  /// Waits for the step that was started first, and forgets its logits.
+  void drop();
+  /// Most rows of a step whose largest logits are found on the device; 0: it looks for none.
+  std::int32_t candidate_rows() const { return hops_.back().stage->candidate_rows(); }
+  /// How many of each row.
+  std::int32_t candidates() const { return candidate_rows() > 0 ? options_.candidates : 0; }
+  /// Whether another step may be started before the one in flight has been finished: it may take
+  /// chosen tokens from that one, all of whose rows are `top_only`. One device that has the whole
+  /// model, weights that do not stream.
+  bool may_follow() const;
+
   /// Per-op samples of the next steps go to `trace` (null: off).
   void set_trace(std::vector<OpSample>* trace);
 
  private:
   void check_batch(std::span<const BatchToken> batch) const;
   void expect_few_embeddings() const;
-  void write_step(std::span<const BatchToken> batch);
-  std::int32_t write_wanted(std::size_t first);
-  std::int32_t run_stages(std::int32_t tokens);
-  void run_step(std::span<const BatchToken> batch, const LogitsSink& sink);
-  void hand_out(std::int32_t tokens, std::int32_t rows, const LogitsSink& sink);
+  // A step that was started and not finished.
+  struct Flight {
+    std::int32_t tokens = 0;
+    std::int32_t rows = 0;             // of its first pass of the tail
+    bool finds = false;                // candidates in them
+    bool tops_only = false;            // in all of them
+    std::size_t place = 0;             // of the last stage's candidates in host memory
+    std::uint64_t ticket = 0;          // of the last stage's stream
+    std::vector<std::int32_t> wanted;  // batch indices whose logits are wanted
+    std::vector<bool> top_only;        // of them
+  };
+
+  bool is_chosen(std::int32_t token) const;
+  void write_step(std::span<const BatchToken> batch, Flight& flight);
+  std::int32_t write_wanted(const Flight& flight, std::size_t first);
+  void run_stages(Flight& flight);
+  void fetch(const Flight& flight);
+  void enqueue_step(std::span<const BatchToken> batch);
+  void wait_for(const Flight& flight);
+  void hand_out(const Flight& flight, const RowSink& sink);
+  void hand_out_pass(const Flight& flight, std::size_t first, std::int32_t rows,
+                     const RowSink& sink);
+  Flight& oldest() { return flights_[oldest_]; }
+  const Flight& oldest() const { return flights_[oldest_]; }
+  void land();
   void recover(const std::string& why);
+  template <class Work>
+  void guarded(const Work& work);
 
   std::shared_ptr<const Model> model_;
   RunnerOptions options_;
@@ -89,8 +139,12 @@ class Runner {
   std::vector<std::unique_ptr<Stage>> stages_;  // one per device
   std::vector<Hop> hops_;
   PagePool pool_;
-  std::vector<std::int32_t> wanted_;  ///< batch indices whose logits are wanted
-  std::optional<Error> lost_;         ///< a device is
+  std::array<Flight, 2> flights_;
+  std::size_t oldest_ = 0;           ///< of flights_
+  std::size_t in_flight_ = 0;        ///< so many of them
+  std::vector<ChosenToken> chosen_;  ///< of the step that is being started
+  bool tracing_ = false;
+  std::optional<Error> lost_;  ///< a device is
 };
 
 }  // namespace strata

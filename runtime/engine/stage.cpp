@@ -80,6 +80,9 @@ Stage::Stage(const Model& model, Device& device, std::vector<StagePart> parts,
       programs_(plan_programs(model, device, options.programs, program_part(false))),
       file_programs_(plan_programs(model, device, options.programs, program_part(true))),
       weights_(model, device, weight_options(options)) {
+  if (tail_ && options.candidates > 0 && device.info().id.backend != BackendKind::cpu)
+    finder_.emplace(device, model.config().vocab, std::min(options.max_sequences, logit_rows_),
+                    options.candidates);
   for (std::size_t i = 0; i < programs_.buckets.size(); ++i) bind_bucket(i);
   measure();
 }
@@ -111,7 +114,8 @@ ProgramPart Stage::program_part(bool file_layout) const {
 }
 
 std::size_t Stage::arena_bytes() const {
-  return std::max<std::size_t>({programs_.arena_bytes, file_programs_.arena_bytes, 1});
+  return std::max<std::size_t>(
+      {programs_.arena_bytes, file_programs_.arena_bytes, finder_ ? finder_->arena_bytes() : 0, 1});
 }
 
 Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay) {
@@ -154,7 +158,8 @@ void Stage::measure() {
   memory_.kv = KvCache::bytes(model_.config(), options_.programs.kv, options_.kv_extent(),
                               static_cast<std::int64_t>(layers_of(parts_).size()));
   memory_.compute = arena_bytes() + 2 * hidden_bytes(model_, options_) + logit_bytes() +
-                    step_state_bytes(step_capacity(options_));
+                    step_state_bytes(step_capacity(options_)) +
+                    (finder_ ? finder_->device_bytes() : 0);
   if (!weights_.streams()) return;
   const FeedMemory feed = weights_.stream_memory();
   memory_.stream = feed.device;
@@ -198,8 +203,11 @@ void Stage::load(const LoadProgress& progress) {
     logits_host_ = device_.allocate(logit_bytes(), MemoryKind::pinned);
   const std::size_t step_bytes = step_state_bytes(step_capacity(options_));
   step_device_ = device_.allocate(step_bytes, MemoryKind::device);
-  step_host_ = device_.allocate(step_bytes, MemoryKind::pinned);
-  step_ = &format_step_state(step_host_.data(), step_capacity(options_));
+  for (std::size_t place : {0, 1}) {
+    step_host_[place] = device_.allocate(step_bytes, MemoryKind::pinned);
+    step_[place] = &format_step_state(step_host_[place].data(), step_capacity(options_));
+  }
+  if (finder_) finder_->load();
   weights_.load(*stream_, arena, progress, options_.observer);
   if (!weights_.experts().empty()) load_experts();
 }
@@ -241,9 +249,14 @@ bool Stage::records(const Bucket& bucket) const {
   return small && !tracing_ && stream_->can_record() && !weights_.streams();
 }
 
-void Stage::upload_step() {
+void Stage::upload_step(std::span<const ChosenToken> chosen) {
   stream_->copy({step_device_.data(), step_device_.bytes(), MemoryKind::device},
-                {step_host_.data(), step_host_.bytes(), MemoryKind::pinned});
+                {step_host_[place_].data(), step_device_.bytes(), MemoryKind::pinned});
+  std::byte* const tokens = step_device_.data() + step().tokens_offset;
+  for (const ChosenToken& token : chosen)
+    stream_->copy(
+        {tokens + std::size_t{4} * static_cast<std::size_t>(token.index), 4, MemoryKind::device},
+        finder_->token(token.row));
 }
 
 void Stage::enqueue_layers(const Bucket& bucket, std::size_t part, const StepExtent& extent) {
@@ -267,57 +280,64 @@ void Stage::enqueue_layers(const Bucket& bucket, std::size_t part, const StepExt
   }
 }
 
+TensorView Stage::logits_view() const {
+  return dense_view(logits_.data(),
+                    {DType::F32, Layout::rows, {std::int64_t{logit_rows_}, model_.config().vocab}});
+}
+
 void Stage::enqueue_tail(const Bucket& bucket, const StepExtent& extent) {
-  const TensorView logits =
-      dense_view(logits_.data(),
-                 {DType::F32, Layout::rows, {std::int64_t{logit_rows_}, model_.config().vocab}});
   executor_->set_layer(static_cast<std::int32_t>(model_.config().layers));
-  executor_->run(
-      *bucket.tail.plan,
-      {hidden(parts_.back().placed.layers % 2), logits, bucket.tail.weights, {}, step_view()},
-      extent);
+  executor_->run(*bucket.tail.plan,
+                 {hidden(parts_.back().placed.layers % 2),
+                  logits_view(),
+                  bucket.tail.weights,
+                  {},
+                  step_view()},
+                 extent);
 }
 
-void Stage::fetch_logits(std::int32_t rows) {
-  if (device_.info().unified) return;
-  const std::size_t bytes = static_cast<std::size_t>(rows) *
-                            static_cast<std::size_t>(model_.config().vocab) * sizeof(float);
-  stream_->copy({logits_host_.data(), logits_host_.bytes(), MemoryKind::pinned},
-                {logits_.data(), bytes, MemoryKind::device});
-}
-
-void Stage::enqueue(const Bucket& bucket, std::size_t part, const StepExtent& extent) {
+void Stage::enqueue(const Bucket& bucket, std::size_t part, const StepExtent& extent, bool finds) {
   enqueue_layers(bucket, part, {extent.tokens, 0});
   if (extent.wanted_rows > 0) enqueue_tail(bucket, extent);
+  if (finds)
+    finder_->enqueue(*executor_, logits_view(), std::min(extent.wanted_rows, finder_->rows()));
 }
 
-void Stage::run(std::size_t part, std::int32_t tokens, std::int32_t rows) {
-  Bucket& bucket = bucket_for(tokens);
-  upload_step();
+void Stage::run(std::size_t part, const StageWork& work) {
+  Bucket& bucket = bucket_for(work.tokens);
+  upload_step(work.chosen);
   if (!records(bucket)) {
-    enqueue(bucket, part, {tokens, rows});
-  } else {
-    std::unique_ptr<Recording>& recorded = bucket.parts[part].recorded[rows > 0 ? 1 : 0];
-    if (!recorded) {
-      stream_->begin_recording();
-      enqueue(bucket, part, {bucket.tokens, rows > 0 ? bucket.tokens : 0});
-      recorded = stream_->end_recording();
-    }
-    stream_->replay(*recorded);
+    enqueue(bucket, part, {work.tokens, work.rows}, work.finds);
+    return;
   }
-  if (rows > 0) fetch_logits(rows);
+  const std::size_t kind = work.finds ? 2 : work.rows > 0 ? 1 : 0;
+  std::unique_ptr<Recording>& recorded = bucket.parts[part].recorded[kind];
+  if (!recorded) {
+    stream_->begin_recording();
+    enqueue(bucket, part, {bucket.tokens, work.rows > 0 ? bucket.tokens : 0}, work.finds);
+    recorded = stream_->end_recording();
+  }
+  stream_->replay(*recorded);
 }
 
 void Stage::run_more_rows(std::int32_t tokens, std::int32_t rows) {
-  upload_step();
+  upload_step({});
   enqueue_tail(bucket_for(tokens), {tokens, rows});
-  fetch_logits(rows);
 }
 
-std::span<const float> Stage::logits(std::int32_t rows) const {
+void Stage::fetch_logits(std::int32_t first, std::int32_t rows) {
+  if (device_.info().unified) return;
+  const std::size_t row_bytes = static_cast<std::size_t>(model_.config().vocab) * sizeof(float);
+  const std::size_t begin = static_cast<std::size_t>(first) * row_bytes;
+  const std::size_t bytes = static_cast<std::size_t>(rows) * row_bytes;
+  stream_->copy({logits_host_.data() + begin, bytes, MemoryKind::pinned},
+                {logits_.data() + begin, bytes, MemoryKind::device});
+}
+
+std::span<const float> Stage::logits(std::int32_t row) const {
   const std::byte* data = device_.info().unified ? logits_.data() : logits_host_.data();
-  return {reinterpret_cast<const float*>(data),
-          static_cast<std::size_t>(rows) * static_cast<std::size_t>(model_.config().vocab)};
+  const auto vocab = static_cast<std::size_t>(model_.config().vocab);
+  return {reinterpret_cast<const float*>(data) + static_cast<std::size_t>(row) * vocab, vocab};
 }
 
 void Stage::pass_on(std::size_t part, std::int32_t tokens, Stage& next) {

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "runtime/engine/candidate_finder.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/placement.h"
 #include "runtime/engine/programs.h"
@@ -28,8 +30,12 @@ struct RunnerOptions {
   /// used: they come from there when they are in no slot. Of no use where memory is unified.
   std::int64_t experts_kept = 0;
   std::uint64_t logit_bytes = std::uint64_t{64} << 20;  ///< most for the logits of one pass
-  ProgressSink on_progress;                             ///< where weights stream; may be empty
-  SlotObserver* observer = nullptr;                     ///< of device slots (tests)
+  /// So many of the largest logits are found on the device (not on the CPU), so that only they come
+  /// to the host where they are enough; 0: all logits always come. Tokens are the same.
+  std::int32_t candidates = 64;
+  bool run_ahead = true;     ///< false: no step is started before the last one's tokens are known
+  ProgressSink on_progress;  ///< where weights stream; may be empty
+  SlotObserver* observer = nullptr;  ///< of device slots (tests)
 
   KvExtent kv_extent() const { return {context, max_sequences}; }
 };
@@ -51,6 +57,21 @@ struct MemoryPlan {
     return allocated() > free ? allocated() - free : 0;
   }
   MemoryPlan& operator+=(const MemoryPlan& other);
+};
+
+/// A token of a step that the step before has chosen: batch[index] is the largest logit's of its
+/// wanted row `row`.
+struct ChosenToken {
+  std::int32_t index;
+  std::int32_t row;
+};
+
+/// What a run of a stage's part is for.
+struct StageWork {
+  std::int32_t tokens = 0;
+  std::int32_t rows = 0;  ///< of logits; 0: no tail
+  bool finds = false;     ///< candidates in them too; rows <= candidate_rows()
+  std::span<const ChosenToken> chosen;
 };
 
 /// A run of layers of a stage.
@@ -80,17 +101,31 @@ class Stage {
   const StageWeights& weights() const { return weights_; }
   /// Most rows of logits that one run makes.
   std::int32_t logit_rows() const { return logit_rows_; }
-  /// The host's copy of the step block; written while no run is in flight.
-  StepState& step() { return *step_; }
-  std::span<std::byte> step_bytes() { return {step_host_.data(), step_host_.bytes()}; }
+  /// Most rows of logits that candidates are looked for in; 0: the device does not.
+  std::int32_t candidate_rows() const { return finder_ ? finder_->rows() : 0; }
+  /// A new step: there are two places in host memory by turns, for the step block and for
+  /// candidates, so that one step can be prepared while another is in flight.
+  void turn() { place_ = 1 - place_; }
+  std::size_t place() const { return place_; }
+  /// The host's copy of the step block; written while no run of this step is in flight.
+  StepState& step() { return *step_[place_]; }
+  std::span<std::byte> step_bytes() { return {step_host_[place_].data(), step_device_.bytes()}; }
 
-  /// Enqueues a part of a step: the step block goes up, then head and layers, then (`rows` > 0) the
-  /// tail, whose logits go to the host.
-  void run(std::size_t part, std::int32_t tokens, std::int32_t rows);
+  /// Enqueues a part of a step: the step block goes up and chosen tokens into it, then head and
+  /// layers, then the tail.
+  void run(std::size_t part, const StageWork& work);
   /// Enqueues the tail once more for other wanted rows; the stream has been waited for.
   void run_more_rows(std::int32_t tokens, std::int32_t rows);
-  /// The logits of the last run, (rows, vocab), once the stream has been waited for.
-  std::span<const float> logits(std::int32_t rows) const;
+  /// Enqueues the copy of rows [first, first + rows) of the logits to the host; and of the
+  /// candidates of the first `rows`.
+  void fetch_logits(std::int32_t first, std::int32_t rows);
+  void fetch_candidates(std::int32_t rows) { finder_->fetch(*stream_, rows, place_); }
+  /// A row that was fetched, (vocab), and what was found in it, once the stream has been waited
+  /// for.
+  std::span<const float> logits(std::int32_t row) const;
+  CandidateRow candidates(std::int32_t row, std::size_t place) const {
+    return finder_->row(row, place);
+  }
 
   /// Hands the hidden states of a part's run to the stage of the next part, through the host; waits
   /// for this stream.
@@ -108,7 +143,7 @@ class Stage {
   };
   struct BoundPart {
     std::vector<BoundPlan> layers;
-    std::unique_ptr<Recording> recorded[2];  ///< without and with the tail
+    std::unique_ptr<Recording> recorded[3];  ///< without tail, with it, with candidates
   };
   struct Bucket {
     std::int32_t tokens = 0;
@@ -126,11 +161,11 @@ class Stage {
   void measure();
   Bucket& bucket_for(std::int32_t tokens);
   bool records(const Bucket& bucket) const;
-  void upload_step();
-  void enqueue(const Bucket& bucket, std::size_t part, const StepExtent& extent);
+  void upload_step(std::span<const ChosenToken> chosen);
+  void enqueue(const Bucket& bucket, std::size_t part, const StepExtent& extent, bool finds);
   void enqueue_layers(const Bucket& bucket, std::size_t part, const StepExtent& extent);
   void enqueue_tail(const Bucket& bucket, const StepExtent& extent);
-  void fetch_logits(std::int32_t rows);
+  TensorView logits_view() const;
   TensorView hidden(int index) const;
   TensorView step_view() const;
   std::size_t logit_bytes() const;
@@ -156,9 +191,11 @@ class Stage {
   Buffer hidden_host_;  ///< what the stage before hands over
   Buffer logits_;
   Buffer logits_host_;
+  std::optional<CandidateFinder> finder_;
   Buffer step_device_;
-  Buffer step_host_;
-  StepState* step_ = nullptr;
+  Buffer step_host_[2];
+  StepState* step_[2] = {};
+  std::size_t place_ = 0;
   Buffer routes_host_;  ///< of tokens to experts that are brought when they are chosen
   Buffer routes_device_;
   std::unique_ptr<Executor> executor_;

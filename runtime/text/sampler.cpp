@@ -15,8 +15,8 @@ namespace {
 constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr float kBanned = -std::numeric_limits<float>::infinity();
 
-// Whether only the largest logit matters. The typical filter alone may drop the largest.
-bool is_greedy(const SamplingParameters& p) { return p.temperature <= 0 && p.typical_p >= 1; }
+// The typical filter alone may drop the largest.
+bool greedy(const SamplingParameters& p) { return p.temperature <= 0 && p.typical_p >= 1; }
 
 std::size_t candidate_capacity(const SamplingParameters& p, std::size_t vocabulary) {
   if (p.top_k <= 0) return vocabulary;
@@ -56,7 +56,7 @@ Sampler::Sampler(SamplingParameters parameters, std::size_t vocabulary, std::uin
     : parameters_((parameters.validate(), std::move(parameters))),
       vocabulary_(vocabulary),
       sequence_(sequence),
-      candidates_(is_greedy(parameters_) ? 0 : candidate_capacity(parameters_, vocabulary)) {
+      candidates_(greedy(parameters_) ? 0 : candidate_capacity(parameters_, vocabulary)) {
   for (const auto& [id, bias] : parameters_.logit_bias) {
     if (static_cast<std::size_t>(id) >= vocabulary)
       throw Error(
@@ -71,6 +71,13 @@ Sampler::Sampler(SamplingParameters parameters, std::size_t vocabulary, std::uin
   }
   if (penalizes() || !parameters_.logit_bias.empty() || parameters_.top_n_sigma > 0)
     row_.resize(vocabulary);
+}
+
+bool Sampler::is_greedy() const { return greedy(parameters_); }
+
+// Then only so many of the largest logits matter.
+bool Sampler::cuts_to_top_k() const {
+  return parameters_.top_k > 0 && static_cast<std::size_t>(parameters_.top_k) < vocabulary_;
 }
 
 bool Sampler::penalizes() const {
@@ -101,10 +108,19 @@ void Sampler::check(std::span<const float> logits, std::uint64_t position) const
                 fmt::format("got {} logits for a vocabulary of {}", logits.size(), vocabulary_));
   std::size_t bad = 0;
   for (float logit : logits) bad += !(logit <= kLargest);
-  if (bad != 0)
-    throw Error(ErrorCode::numeric, fmt::format("logits at position {}", position),
-                fmt::format("{} of {} are NaN or +infinity", bad, logits.size()),
-                "the model file may be damaged, or a value overflowed f16: try -ctk f32 -ctv f32");
+  if (bad != 0) throw_unusable(bad, position);
+}
+
+void Sampler::throw_unusable(std::size_t count, std::uint64_t position) const {
+  throw Error(ErrorCode::numeric, fmt::format("logits at position {}", position),
+              fmt::format("{} of {} are NaN or +infinity", count, vocabulary_),
+              "the model file may be damaged, or a value overflowed f16: try -ctk f32 -ctv f32");
+}
+
+void Sampler::throw_banned(std::uint64_t position) const {
+  throw Error(ErrorCode::numeric, fmt::format("logits at position {}", position),
+              fmt::format("all {} tokens are banned", vocabulary_),
+              parameters_.logit_bias.empty() ? "" : "ban fewer tokens with logit_bias");
 }
 
 void Sampler::apply_bias() {
@@ -136,15 +152,19 @@ std::span<const float> Sampler::adjust(std::span<const float> logits) {
   return row_;
 }
 
-double Sampler::filter(std::span<const float> logits) {
-  const SamplingParameters& p = parameters_;
-  const auto min_keep = static_cast<std::size_t>(p.min_keep);
-  if (p.top_k > 0 && static_cast<std::size_t>(p.top_k) < vocabulary_)
-    candidates_.assign_largest(logits, static_cast<std::size_t>(p.top_k));
+void Sampler::filter(std::span<const float> logits) {
+  if (cuts_to_top_k())
+    candidates_.assign_largest(logits, static_cast<std::size_t>(parameters_.top_k));
   else
     candidates_.assign(logits);
+}
+
+// What follows top-k, of which top-p may have been done; returns the sum of the weights.
+double Sampler::finish_filter(bool top_p_done) {
+  const SamplingParameters& p = parameters_;
+  const auto min_keep = static_cast<std::size_t>(p.min_keep);
   if (p.typical_p < 1) candidates_.keep_typical(p.typical_p, min_keep);
-  if (p.top_p < 1) candidates_.keep_top_p(p.top_p, min_keep);
+  if (p.top_p < 1 && !top_p_done) candidates_.keep_top_p(p.top_p, min_keep);
   if (p.min_p > 0) candidates_.keep_min_p(p.min_p, min_keep);
   const bool dynamic = p.temperature > 0 && p.dynatemp_range > 0;
   candidates_.apply_temperature(dynamic ? candidates_.dynamic_temperature(
@@ -157,12 +177,14 @@ Choice Sampler::sample(std::span<const float> logits, std::uint64_t position) {
   check(logits, position);
   const std::span<const float> row = adjust(logits);
   const std::size_t best = largest_of(row);
-  if (row.empty() || row[best] == kBanned)
-    throw Error(ErrorCode::numeric, fmt::format("logits at position {}", position),
-                fmt::format("all {} tokens are banned", row.size()),
-                parameters_.logit_bias.empty() ? "" : "ban fewer tokens with logit_bias");
-  if (is_greedy(parameters_)) return {static_cast<TokenId>(best), 1.0};
-  const double sum = filter(row);
+  if (row.empty() || row[best] == kBanned) throw_banned(position);
+  if (is_greedy()) return {static_cast<TokenId>(best), 1.0};
+  filter(row);
+  return draw(finish_filter(/*top_p_done=*/false), position);
+}
+
+// One of the candidates, by their weights.
+Choice Sampler::draw(double sum, std::uint64_t position) {
   const double target = uniform_at(parameters_.seed, sequence_, position) * sum;
   double passed = 0;
   std::size_t chosen = 0;
@@ -178,7 +200,7 @@ Choice Sampler::sample(std::span<const float> logits, std::uint64_t position) {
 
 std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits) {
   const Choice best = sample(logits, 0);
-  if (is_greedy(parameters_)) return {best};
+  if (is_greedy()) return {best};
   // sample() left the survivors and their weights in place; softmax() finds them unchanged.
   const double sum = candidates_.softmax();
   std::vector<TokenProbability> result;

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,6 +43,15 @@ struct TokenProbability {
 /// What sample() chose; the probability is that of the final distribution.
 using Choice = TokenProbability;
 
+/// The largest of a row of logits, as a device finds them, and what it says of the others.
+struct TopLogits {
+  std::span<const TokenId> ids;   ///< largest logit first, ties by id
+  std::span<const float> logits;  ///< of them
+  double weight_sum = 0;          ///< of exp(logit - largest) over the whole row
+  double sum_error = 0;           ///< how far that may be off, as a share of it
+  std::size_t unusable = 0;       ///< logits of the row that are NaN or +infinity
+};
+
 /// Chooses the tokens of one sequence. The chain and its order are llama.cpp's: logit bias,
 /// penalties, top-n-sigma, top-k, typical, top-p, min-p, temperature, then one draw. Ties go to the
 /// lower id. Owns its buffers: nothing is allocated after the first call (but by distribution()).
@@ -63,6 +73,15 @@ class Sampler {
   /// position and count, and when every token is banned.
   Choice sample(std::span<const float> logits, std::uint64_t position);
 
+  /// Whether it only asks which logit is the largest.
+  bool is_greedy() const;
+  /// Whether the `count` largest logits of a row may be enough for sample(). Not with penalties,
+  /// a bias or top-n-sigma, which look at every logit.
+  bool takes_top(std::size_t count) const;
+  /// What sample() of the whole row would choose, with its errors. Empty when that cannot be told
+  /// from these: the whole row has to be asked.
+  std::optional<Choice> sample(const TopLogits& top, std::uint64_t position);
+
   /// The distribution that sample() draws from: the survivors, most probable first. Errors as
   /// sample().
   std::vector<TokenProbability> distribution(std::span<const float> logits);
@@ -72,7 +91,13 @@ class Sampler {
   std::span<const float> adjust(std::span<const float> logits);
   void apply_bias();
   void apply_penalties();
-  double filter(std::span<const float> logits);
+  [[noreturn]] void throw_unusable(std::size_t count, std::uint64_t position) const;
+  [[noreturn]] void throw_banned(std::uint64_t position) const;
+  bool cuts_to_top_k() const;
+  bool cut_tail(const TopLogits& top);
+  void filter(std::span<const float> logits);
+  double finish_filter(bool top_p_done);
+  Choice draw(double sum, std::uint64_t position);
   bool penalizes() const;
 
   SamplingParameters parameters_;

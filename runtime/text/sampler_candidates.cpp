@@ -47,6 +47,13 @@ void CandidateList::assign_largest(std::span<const float> logits, std::size_t co
   sorted_ = candidates_.size();
 }
 
+void CandidateList::assign_sorted(std::span<const TokenId> ids, std::span<const float> logits,
+                                  std::size_t count) {
+  candidates_.clear();
+  for (std::size_t i = 0; i < count; ++i) candidates_.push_back({logits[i], 0.0f, ids[i]});
+  sorted_ = count;
+}
+
 const Candidate& CandidateList::at(std::size_t rank) {
   while (rank >= sorted_) {
     const std::size_t end = std::min(size(), std::max(kFirstSorted, 4 * sorted_));
@@ -108,6 +115,21 @@ void CandidateList::keep_top_p(float p, std::size_t min_keep) {
     if (kept >= enough && count >= min_keep) break;
   }
   keep_first(count);
+}
+
+bool CandidateList::keep_top_p(float p, std::size_t min_keep, std::pair<double, double> sums) {
+  softmax();
+  const double surely_less = static_cast<double>(p) * sums.first;
+  const double surely_enough = static_cast<double>(p) * sums.second;
+  double kept = 0;
+  for (std::size_t count = 0; count < size();) {
+    kept += static_cast<double>(at(count++).weight);
+    if (kept < surely_less || count < min_keep) continue;
+    if (kept < surely_enough) return false;
+    keep_first(count);
+    return true;
+  }
+  return false;
 }
 
 void CandidateList::keep_min_p(float p, std::size_t min_keep) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "runtime/text/token.h"
@@ -30,6 +31,10 @@ class CandidateList {
   /// The `count` largest of the row (all, if it has fewer), sorted; uses room for 2 * count.
   void assign_largest(std::span<const float> logits, std::size_t count);
 
+  /// The first `count` of tokens that are already in order.
+  void assign_sorted(std::span<const TokenId> ids, std::span<const float> logits,
+                     std::size_t count);
+
   std::size_t size() const { return candidates_.size(); }
   /// The candidate of that rank; sorts the list as far as needed. rank < size().
   const Candidate& at(std::size_t rank);
@@ -44,6 +49,9 @@ class CandidateList {
   void keep_typical(float p, std::size_t min_keep);
   /// Nucleus sampling (Holtzman et al. 2020): keeps the head until it holds at least `p`.
   void keep_top_p(float p, std::size_t min_keep);
+  /// The same for the head of a longer list, whose weights sum to something between the two of
+  /// `sums`. False when the end of what is to be kept cannot be told from that.
+  bool keep_top_p(float p, std::size_t min_keep, std::pair<double, double> sums);
   /// Keeps those at least `p` times as probable as the first.
   void keep_min_p(float p, std::size_t min_keep);
   /// Divides the logits by `temperature` (0 or less: keeps the first alone). The largest becomes 0.

@@ -137,6 +137,39 @@ TEST(OnDevice, StoriesGreedyText) {
   EXPECT_EQ(text, std::string(std::istreambuf_iterator<char>(in), {}));
 }
 
+// What the device takes from its own memory gives what the host would have given it, in recorded
+// steps of one and of several sequences, and with whole rows.
+std::vector<std::vector<text::TokenId>> engine_answers(const RunnerOptions& options) {
+  LoadedModel loaded = load_on_device(source_root() / "models" / "strata-tiny.gguf", options);
+  Engine engine(std::move(loaded.runner), nullptr);
+  std::vector<RequestHandle> handles;
+  for (int i = 0; i < 3; ++i) {
+    Request request;
+    request.prompt = {1, 5, static_cast<text::TokenId>(9 + i), 17};
+    request.sampling.seed = 3;
+    if (i != 2) request.sampling.temperature = 0;
+    request.max_tokens = 5 + 4 * i;
+    handles.push_back(engine.submit(std::move(request)));
+  }
+  std::vector<std::vector<text::TokenId>> answers(handles.size());
+  for (std::size_t i = 0; i < handles.size(); ++i)
+    while (const auto event = handles[i].next())
+      if (event->token) answers[i].push_back(*event->token);
+  return answers;
+}
+
+TEST(OnDevice, StepsAheadAndCandidatesGiveTheSameTokens) {
+  RunnerOptions options = test_options(DType::F16, 32);
+  options.context = 64;
+  for (const std::int32_t sequences : {1, 2}) {
+    options.max_sequences = sequences;
+    options.candidates = 0;
+    const auto want = engine_answers(options);
+    options.candidates = 64;
+    EXPECT_EQ(engine_answers(options), want) << sequences << " sequences";
+  }
+}
+
 // A ragged batch of several sequences, as a server makes them, equals each of them alone.
 TEST(OnDevice, BatchedSequencesFollowSingleOnes) {
   RunnerOptions options = test_options();
