@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <set>
 
 #include "runtime/engine/memory_text.h"
 
@@ -14,9 +15,10 @@ using Json = nlohmann::ordered_json;
 // What is in one tier.
 struct TierRow {
   std::string_view name;
-  std::int64_t layers = 0;
-  bool output = false;
-  std::uint64_t bytes = 0;  ///< of matrices, in the file
+  std::int64_t layers = 0;           ///< all of whose matrices are there
+  std::int64_t parts_of_layers = 0;  ///< of so many others some are
+  bool output = false;               ///< or a part of it
+  std::uint64_t bytes = 0;           ///< of matrices, in the file
 };
 using TierTable = std::array<TierRow, 4>;
 
@@ -27,17 +29,24 @@ TierTable empty_table() {
 }
 
 TierTable tiers_of(const Residency& residency) {
+  const ResidencyPlan& plan = residency.plan;
   TierTable table = empty_table();
-  for (std::size_t i = 0; i < residency.plan.tiers.size(); ++i) {
-    const PlanUnit& unit = residency.request.units[i];
-    TierRow& row = table[static_cast<std::size_t>(residency.plan.tiers[i])];
-    if (unit.part == UnitPart::output)
-      row.output = true;
-    else
-      ++row.layers;
+  const std::vector<PlanUnit>& units = residency.request.units;
+  for (std::size_t i = 0; i < units.size();) {
+    std::set<Tier> tiers;
+    const std::int32_t layer = units[i].layer;
+    const bool output = units[i].part == UnitPart::output;
+    for (; i < units.size() && units[i].layer == layer; ++i) tiers.insert(plan.tiers[i]);
+    for (const Tier tier : tiers) {
+      TierRow& row = table[static_cast<std::size_t>(tier)];
+      if (output)
+        row.output = true;
+      else
+        ++(tiers.size() == 1 ? row.layers : row.parts_of_layers);
+    }
   }
   for (std::size_t i = 0; i < table.size(); ++i)
-    table[i].bytes = residency.plan.bytes_of(static_cast<Tier>(i));
+    table[i].bytes = plan.bytes_of(static_cast<Tier>(i));
   return table;
 }
 
@@ -153,6 +162,9 @@ std::string tier_line(const TierRow& row) {
   std::string what = row.layers > 0
                          ? fmt::format("{} layer{}", row.layers, row.layers == 1 ? "" : "s")
                          : std::string();
+  if (row.parts_of_layers > 0)
+    what += fmt::format("{}parts of {} layer{}", what.empty() ? "" : ", ", row.parts_of_layers,
+                        row.parts_of_layers == 1 ? "" : "s");
   if (row.output) what += what.empty() ? "the output" : " and the output";
   return fmt::format("{:<12} {:>12}   {}\n", row.name, bytes_text(row.bytes),
                      what.empty() ? "nothing" : what);
@@ -215,8 +227,10 @@ std::string stream_lines(const Residency& residency) {
 void add_residency(Json& object, const PlannedModel& planned, const ResidentPrediction& resident) {
   Json tiers;
   for (const TierRow& row : table_of(planned))
-    tiers[std::string(row.name)] = {
-        {"layers", row.layers}, {"output", row.output}, {"bytes", row.bytes}};
+    tiers[std::string(row.name)] = {{"layers", row.layers},
+                                    {"parts_of_layers", row.parts_of_layers},
+                                    {"output", row.output},
+                                    {"bytes", row.bytes}};
   object["tiers"] = std::move(tiers);
   object["stream"] = nullptr;
   object["links"] = resident_links(resident);

@@ -10,6 +10,11 @@
 
 namespace strata {
 
+/// Where the matrices of a layer are that is not all in one tier: by the ops that read matrices, in
+/// the order of the layer's program, the tiers of the equal ranges that the op's rows are cut into,
+/// which are one where its matrices differ in rows.
+using OpTiers = std::vector<std::vector<Tier>>;
+
 /// A run of a model's layers on one device. The devices outlive what is placed on them.
 struct PlacedPart {
   Device* device = nullptr;
@@ -22,7 +27,14 @@ struct PlacedPart {
   /// RunnerOptions::expert_slots brings those of other parts when they are chosen: what the CPU
   /// computes for another device.
   bool experts_stay = false;
+  /// Empty, or by entry of `tiers`: not empty where only a part of the layer streams, whose tier is
+  /// then one that streams.
+  std::vector<OpTiers> ops = {};
 
+  const OpTiers& ops_of(std::int32_t layer) const {
+    static const OpTiers kAll;
+    return ops.empty() ? kAll : ops[static_cast<std::size_t>(layer - first_layer)];
+  }
   Tier tier_of(std::int32_t layer) const {
     return tiers.empty() ? Tier::device : tiers[static_cast<std::size_t>(layer - first_layer)];
   }

@@ -3,109 +3,16 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <set>
 #include <utility>
 
 #include "runtime/core/error.h"
 #include "runtime/engine/kv_cache.h"
-#include "runtime/engine/programs.h"
+#include "runtime/engine/program_weights.h"
 #include "runtime/engine/stage_weights.h"
-#include "runtime/graph/executor.h"
 #include "runtime/streaming/streamed_weights.h"
 
 namespace strata {
 namespace {
-
-// What an op reads of the file in one launch, if its matrices are streamed.
-struct OpMatrices {
-  std::vector<StreamedMatrix> matrices;
-  std::uint64_t file_bytes = 0;
-  std::uint64_t packed_bytes = 0;  ///< in the kernels' layout
-  double flops = 0;                ///< of one token
-};
-
-// A program's weights as the planner sees them.
-struct ProgramWeights {
-  std::vector<OpMatrices> ops;
-  std::uint64_t small_bytes = 0;
-};
-
-/// Reads plans for one token: what a device would keep or stream of each layer.
-class WeightReader {
- public:
-  WeightReader(const Model& model, Device& device, const ProgramOptions& options)
-      : model_(model), programs_(plan(model, device, options)), unified_(device.info().unified) {}
-
-  const Plan& program(std::int32_t layer) const {
-    const std::vector<LayerKind>& kinds = model_.kinds();
-    std::size_t kind = 0;  // every layer is of one
-    while (std::ranges::find(kinds[kind].layers, layer) == kinds[kind].layers.end()) ++kind;
-    return bucket().layers[kind];
-  }
-  /// `shared`: without the experts, which come one by one.
-  ProgramWeights layer(std::int32_t layer, bool shared) const {
-    return weights(program(layer), layer, shared);
-  }
-  ProgramWeights output() const { return weights(bucket().tail, -1, false); }
-  bool has_experts(std::int32_t layer) const { return !expert_launches(program(layer)).empty(); }
-
- private:
-  static Programs plan(const Model& model, Device& device, ProgramOptions options) {
-    options.max_tokens = 1;
-    return plan_programs(model, device, options);
-  }
-  const ProgramBucket& bucket() const { return programs_.buckets.front(); }
-
-  ProgramWeights weights(const Plan& plan, std::int32_t layer, bool shared) const {
-    ProgramWeights result;
-    std::set<std::int32_t> multiplied;  // slots
-    if (shared)
-      for (const std::vector<std::int32_t>& slots : expert_launches(plan))
-        multiplied.insert(slots.begin(), slots.end());
-    for (const PlannedNode& node : plan.nodes) {
-      OpMatrices op;
-      for (const MatmulWeight& matrix : matmul_weights(node.op.desc.kind())) {
-        const std::int32_t value = node.in[static_cast<std::size_t>(matrix.weight)];
-        const std::int32_t slot = plan.values[static_cast<std::size_t>(value)].slot;
-        if (multiplied.insert(slot).second)
-          add(op, plan.weights[static_cast<std::size_t>(slot)], layer);
-      }
-      if (op.file_bytes == 0) continue;
-      op.flops = static_cast<double>(op_cost(node.op.desc, 0).flops);
-      result.ops.push_back(std::move(op));
-    }
-    for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
-      if (!multiplied.contains(static_cast<std::int32_t>(slot)))
-        result.small_bytes += resident_bytes(plan.weights[slot].desc);
-    return result;
-  }
-
-  void add(OpMatrices& op, const WeightSlot& slot, std::int32_t layer) const {
-    const WeightOrigin origin = *model_.weight(layer, slot.name);
-    // What streams to a device of unified memory is computed as it was read (Stage).
-    const Layout streamed = unified_ ? Layout::rows : slot.desc.layout;
-    // What lies in pieces, experts of Hugging Face files, is streamed one by one or not at all.
-    if (!origin.in_pieces()) op.matrices.push_back({origin.desc, streamed, range_of(origin)});
-    op.file_bytes += origin.bytes();
-    op.packed_bytes += resident_bytes(slot.desc);
-  }
-
-  FileRange range_of(const WeightOrigin& origin) const {
-    const TensorInfo& tensor =
-        model_.file().tensors()[static_cast<std::size_t>(origin.file_tensor)];
-    return {tensor.shard, tensor.offset, tensor.bytes};
-  }
-
-  // WeightSlabs begin each tensor at a multiple of so many bytes.
-  static std::uint64_t resident_bytes(const TensorDesc& desc) {
-    constexpr std::uint64_t kAlign = 256;
-    return (byte_size(desc) + kAlign - 1) / kAlign * kAlign;
-  }
-
-  const Model& model_;
-  Programs programs_;
-  bool unified_;
-};
 
 using LayerSet = std::vector<bool>;  // by layer
 
@@ -119,9 +26,41 @@ PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart par
     unit.device_bytes += op.packed_bytes;
     unit.flops_per_token += op.flops;
     unit.ops.push_back(op.file_bytes);
+    unit.copies.push_back(static_cast<int>(op.matrices.size()));
   }
   unit.cpu_bytes = unit.device_bytes + unit.small_bytes;
   return unit;
+}
+
+// The same by op, large ones in pieces.
+void add_parts(const ProgramWeights& weights, std::int32_t layer, UnitPart part,
+               std::uint64_t piece_bytes, std::vector<PlanUnit>& units) {
+  std::uint64_t small_bytes = weights.small_bytes;
+  for (std::size_t op = 0; op < weights.ops.size(); ++op) {
+    const std::vector<OpMatrices> pieces = cut_op(weights.ops[op], piece_bytes);
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      PlanUnit unit = unit_of({{pieces[i]}, small_bytes}, layer, part);
+      unit.op = static_cast<std::int32_t>(op);
+      unit.piece = static_cast<std::int32_t>(i);
+      unit.pieces = static_cast<std::int32_t>(pieces.size());
+      units.push_back(std::move(unit));
+      small_bytes = 0;
+    }
+  }
+}
+
+// What is placed as one is at most so large: small beside the model, so that what streams can be
+// spread evenly, but not so small that copying it and computing with it take longer than its bytes
+// do. 0: layers are.
+std::uint64_t piece_bytes(const Model& model, const WeightReader& reader, bool unified) {
+  if (unified) return 0;
+  constexpr std::uint64_t kLeast = std::uint64_t{4} << 20;
+  constexpr std::uint64_t kPieces = 128;
+  std::uint64_t all = 0;
+  for (const OpMatrices& op : reader.output().ops) all += op.file_bytes;
+  for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
+    for (const OpMatrices& op : reader.layer(layer, true).ops) all += op.file_bytes;
+  return std::max(kLeast, all / kPieces);
 }
 
 // A layer with all of its experts, as the CPU computes it for another device.
@@ -147,20 +86,33 @@ LayerSet given_to_cpu(const Model& model, const Device& device,
   return given;
 }
 
-// Of a layer with experts a unit has what every token uses, unless the CPU computes it.
-std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader,
+// Of a layer with experts a unit has what every token uses, unless the CPU computes it. A device of
+// its own memory keeps some of a layer's matrices and streams the others; where memory is unified
+// (`piece` 0) what streams is computed in the file's layout, which is the layer's (Stage).
+std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader, std::uint64_t piece,
                                const OverriddenLayers& overridden, const LayerSet& on_cpu) {
   const auto layers = static_cast<std::int32_t>(model.config().layers);
   std::vector<PlanUnit> units;
+  const auto add = [&](const ProgramWeights& weights, std::int32_t layer, UnitPart part) {
+    if (piece == 0 || weights.ops.empty())
+      units.push_back(unit_of(weights, layer, part));
+    else
+      add_parts(weights, layer, part, piece, units);
+  };
   for (std::int32_t layer = 0; layer < layers; ++layer) {
-    const bool whole = on_cpu[static_cast<std::size_t>(layer)] || !reader.has_experts(layer);
-    units.push_back(whole ? whole_layer(model, reader, layer)
-                          : unit_of(reader.layer(layer, true), layer, UnitPart::shared));
+    if (on_cpu[static_cast<std::size_t>(layer)])
+      units.push_back(whole_layer(model, reader, layer));
+    else
+      add(reader.layer(layer, true), layer,
+          reader.has_experts(layer) ? UnitPart::shared : UnitPart::layer);
   }
-  units.push_back(unit_of(reader.output(), layers, UnitPart::output));
-  for (std::size_t i = 0; i < overridden.layers.size(); ++i)
-    if (overridden.layers[i] && overridden.layers[i]->backend == BackendKind::cpu)
-      units[i].forced = Tier::cpu;
+  add(reader.output(), layers, UnitPart::output);
+  for (PlanUnit& unit : units) {
+    const auto layer = static_cast<std::size_t>(unit.layer);
+    if (layer < overridden.layers.size() && overridden.layers[layer] &&
+        overridden.layers[layer]->backend == BackendKind::cpu)
+      unit.forced = Tier::cpu;
+  }
   return units;
 }
 
@@ -218,8 +170,22 @@ ExpertSlots expert_slots_of(const Model& model, Device& device, const WeightRead
   return experts;
 }
 
+// What may stream, of each kind of layer.
+std::vector<OpMatrices> ops_of(const Model& model, const WeightReader& reader,
+                               std::uint64_t piece) {
+  std::vector<ProgramWeights> kinds = {reader.output()};
+  for (const LayerKind& kind : model.kinds())
+    kinds.push_back(reader.layer(kind.layers.front(), true));
+  std::vector<OpMatrices> ops;
+  for (const ProgramWeights& kind : kinds)
+    for (const OpMatrices& op : kind.ops)
+      for (const OpMatrices& part : cut_op(op, piece > 0 ? piece : op.file_bytes))
+        ops.push_back(part);
+  return ops;
+}
+
 // Sizes of slots for every way to cut these ops, from the very code that will make them.
-std::vector<BlockChoice> block_choices(Device& device, std::span<const ProgramWeights> kinds) {
+std::vector<BlockChoice> block_choices(Device& device, std::span<const OpMatrices> ops) {
   std::vector<BlockChoice> choices;
   for (std::uint64_t target = std::uint64_t{32} << 20; target >= std::uint64_t{1} << 18;
        target /= 2) {
@@ -229,8 +195,7 @@ std::vector<BlockChoice> block_choices(Device& device, std::span<const ProgramWe
       settings.slots = slots;
       settings.ring_slots = ring_slots;
       StreamedWeights weights(device, settings);
-      for (const ProgramWeights& kind : kinds)
-        for (const OpMatrices& op : kind.ops) weights.add_op(op.matrices, false);
+      for (const OpMatrices& op : ops) weights.add_op(op.matrices, false);
       return weights.memory();
     };
     const FeedMemory two = memory_with(2, 2);
@@ -247,26 +212,65 @@ std::vector<BlockChoice> block_choices(Device& device, std::span<const ProgramWe
   return choices;
 }
 
+// Where the layers are, and last the output matrix.
+struct LayerTiers {
+  std::vector<Tier> tiers;
+  std::vector<OpTiers> ops;  ///< empty, or by layer (PlacedPart)
+
+  bool on_cpu(std::int32_t layer) const {
+    return tiers[static_cast<std::size_t>(layer)] == Tier::cpu;
+  }
+  void place(std::int32_t layer, PlacedPart& part) const {
+    part.tiers.push_back(tiers[static_cast<std::size_t>(layer)]);
+    if (!ops.empty()) part.ops.push_back(ops[static_cast<std::size_t>(layer)]);
+  }
+};
+
+// A layer whose parts are in several tiers streams. What streams is cut into units within its
+// pieces, as was planned.
+LayerTiers layer_tiers(std::span<const PlanUnit> units, const std::vector<Tier>& tiers) {
+  const auto all = static_cast<std::size_t>(units.back().layer) + 1;
+  LayerTiers found{std::vector<Tier>(all, Tier::device), std::vector<OpTiers>(all)};
+  std::vector<bool> seen(all, false);
+  std::vector<bool> mixed(all, false);
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const auto layer = static_cast<std::size_t>(units[i].layer);
+    Tier& tier = found.tiers[layer];
+    if (units[i].op >= 0) {
+      OpTiers& ops = found.ops[layer];
+      ops.resize(static_cast<std::size_t>(units[i].op) + 1);
+      ops.back().push_back(tiers[i]);
+    }
+    mixed[layer] = mixed[layer] || (seen[layer] && tiers[i] != tier);
+    seen[layer] = true;
+    tier = mixed[layer] ? Tier::streamed : tiers[i];
+  }
+  for (std::size_t layer = 0; layer < all; ++layer)
+    if (found.tiers[layer] == Tier::device) found.ops[layer].clear();
+  return found;
+}
+
 // The head of a model that streams to a device of its own memory is the CPU's: rows of the
 // embeddings are looked up in the mapping.
-Placement placement_of(Device& device, Device* cpu, std::vector<Tier> tiers) {
+Placement placement_of(Device& device, Device* cpu, const LayerTiers& where) {
   Placement placement;
-  const auto layers = static_cast<std::int32_t>(tiers.size()) - 1;
+  const auto layers = static_cast<std::int32_t>(where.tiers.size()) - 1;
   if (!device.info().unified && cpu != nullptr) placement.push_back({cpu, 0, 0, {}});
   for (std::int32_t first = 0; first < layers;) {
     std::int32_t end = first;
-    const bool on_cpu = tiers[static_cast<std::size_t>(first)] == Tier::cpu;
-    while (end < layers && (tiers[static_cast<std::size_t>(end)] == Tier::cpu) == on_cpu) ++end;
-    PlacedPart part{on_cpu ? cpu : &device, first, end - first, {}};
-    if (!on_cpu) part.tiers.assign(tiers.begin() + first, tiers.begin() + end);
+    const bool on_cpu = where.on_cpu(first);
+    PlacedPart part{on_cpu ? cpu : &device, first, 0, {}};
+    for (; end < layers && where.on_cpu(end) == on_cpu; ++end)
+      if (!on_cpu) where.place(end, part);
+    part.layers = end - first;
     part.experts_stay = on_cpu;
     placement.push_back(std::move(part));
     first = end;
   }
-  const bool output_on_cpu = tiers.back() == Tier::cpu;
+  const bool output_on_cpu = where.on_cpu(layers);
   Device* const last = output_on_cpu ? cpu : &device;
   if (placement.back().device != last) placement.push_back({last, layers, 0, {}});
-  if (!output_on_cpu) placement.back().tiers.push_back(tiers.back());
+  if (!output_on_cpu) where.place(layers, placement.back());
   return placement;
 }
 
@@ -291,10 +295,10 @@ class ComputeBytes {
     options.context = shape.context;
     options.programs.max_tokens = shape.max_tokens;
     options.max_sequences = shape.sequences;
-    std::vector<Tier> tiers(on_cpu_.size() + 1, Tier::streamed);
+    LayerTiers where{std::vector<Tier>(on_cpu_.size() + 1, Tier::streamed), {}};
     for (std::size_t i = 0; i < on_cpu_.size(); ++i)
-      if (on_cpu_[i]) tiers[i] = Tier::cpu;
-    const Placement placement = placement_of(device_, cpu_, tiers);
+      if (on_cpu_[i]) where.tiers[i] = Tier::cpu;
+    const Placement placement = placement_of(device_, cpu_, where);
     // The device is the last of one or two.
     return Runner::plan_memory(model_, placement, options).back().compute;
   }
@@ -321,14 +325,12 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
   // For what steps with experts that come need beside them.
   options.expert_slots = request.experts.all > 0 ? 1 : 0;
   request.device = to_string(device.info().id);
-  request.units = units_of(model, reader, wish.overridden, on_cpu);
-  std::vector<ProgramWeights> kinds = {reader.output()};
-  for (const LayerKind& kind : model.kinds())
-    kinds.push_back(reader.layer(kind.layers.front(), true));
-  request.blocks = block_choices(device, kinds);
+  request.unified = device.info().unified;
+  const std::uint64_t piece = piece_bytes(model, reader, request.unified);
+  request.units = units_of(model, reader, piece, wish.overridden, on_cpu);
+  request.blocks = block_choices(device, ops_of(model, reader, piece));
   request.budgets = wish.budgets;
   request.links = wish.links;
-  request.unified = device.info().unified;
   request.cpu_may_compute = wish.cpu_may_compute && cpu != nullptr && cpu != &device;
   if (request.cpu_may_compute && request.experts.all > 0) {
     for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
@@ -357,7 +359,8 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
 
 PlannedResidency apply_residency(const ResidencyRequest& request, const ResidencyPlan& plan,
                                  Device& device, Device* cpu, const RunnerOptions& options) {
-  PlannedResidency planned{placement_of(device, cpu, plan.tiers), options};
+  PlannedResidency planned{placement_of(device, cpu, layer_tiers(request.units, plan.tiers)),
+                           options};
   planned.options.context = plan.shape.context;
   planned.options.max_sequences = plan.shape.sequences;
   planned.options.programs.max_tokens = plan.shape.max_tokens;

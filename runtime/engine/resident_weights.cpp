@@ -13,18 +13,21 @@ TensorDesc desc_in(const WeightOrigin& origin, Layout layout) {
 
 }  // namespace
 
-std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout, Cut cut) {
+std::vector<BlockId> ResidentWeights::add(const WeightOrigin& origin, Layout layout, Cut cut,
+                                          std::int64_t first_row) {
   // Matmuls read whole matrices again and again, lookups a few rows.
   const std::int64_t rank = origin.desc.shape.rank;
   const bool multiplied = (cut == Cut::row_blocks && rank == 2) || rank == 3;
   if (block_rows_ == 0) cut = Cut::whole;  // tied embeddings are then one weight, not two
   const auto next = static_cast<std::uint32_t>(entries_.size());
-  const auto [found, added] = index_.try_emplace({origin.first_byte(), layout, cut}, next);
+  const auto [found, added] =
+      index_.try_emplace({origin.first_byte(), origin.bytes(), layout, cut}, next);
   if (added) {
     Entry entry;
     entry.origin = origin;
     entry.layout = layout;
     entry.cut = cut;
+    entry.first_row = first_row;
     entry.copied = origin.in_pieces();  // kernels read one tensor
     make_blocks(entry, next);
     entries_.push_back(std::move(entry));
@@ -45,7 +48,7 @@ void ResidentWeights::make_blocks(Entry& entry, std::uint32_t index) const {
     Lease lease;
     lease.view = dense_view(nullptr, desc);
     if (divisible) lease.view.shape[0] = std::min(step, rows - first);
-    lease.first_row = first;
+    lease.first_row = entry.first_row + first;
     lease.block = {index, static_cast<std::uint32_t>(entry.blocks.size())};
     entry.blocks.push_back(lease);
   }
@@ -96,7 +99,7 @@ void ResidentWeights::upload(const ModelFile& file, Device& device, Stream& stre
   load_weights(place(device), file, device, stream, scratch, progress);
   for (Entry& entry : entries_)
     for (Lease& block : entry.blocks)
-      block.view.data = entry.data + block.first_row * block.view.row_stride;
+      block.view.data = entry.data + (block.first_row - entry.first_row) * block.view.row_stride;
 }
 
 Lease ResidentWeights::acquire(BlockId block, Stream&) {

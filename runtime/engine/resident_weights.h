@@ -27,7 +27,9 @@ class ResidentWeights final : public WeightSource {
   /// Registers a weight in a layout and returns its row blocks; the same weight in the same layout
   /// and cut is kept once. `block_rows` of the constructor > 0 cuts matrices into blocks of so many
   /// rows (a multiple of kPanelRows), which must not change any result.
-  std::vector<BlockId> add(const WeightOrigin& origin, Layout layout, Cut cut);
+  /// `first_row`: of the weight that `origin` is a range of rows of.
+  std::vector<BlockId> add(const WeightOrigin& origin, Layout layout, Cut cut,
+                           std::int64_t first_row = 0);
 
   /// Bytes that upload() will use in place where the device can, and bytes that it will allocate.
   std::uint64_t mapped_bytes() const;
@@ -46,6 +48,7 @@ class ResidentWeights final : public WeightSource {
     WeightOrigin origin;
     Layout layout = Layout::rows;
     Cut cut = Cut::whole;
+    std::int64_t first_row = 0;
     bool copied = false;  ///< has memory of its own although the layout is the file's
     Buffer imported;      ///< the mapping as the device sees it, if it is used in place
     std::byte* data = nullptr;
@@ -60,7 +63,7 @@ class ResidentWeights final : public WeightSource {
   bool copy_matrices_;
   WeightSlabs slabs_;
   std::vector<Entry> entries_;
-  std::map<std::tuple<const std::byte*, Layout, Cut>, std::uint32_t> index_;
+  std::map<std::tuple<const std::byte*, std::uint64_t, Layout, Cut>, std::uint32_t> index_;
 };
 
 }  // namespace strata

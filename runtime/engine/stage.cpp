@@ -118,30 +118,34 @@ std::size_t Stage::arena_bytes() const {
       {programs_.arena_bytes, file_programs_.arena_bytes, finder_ ? finder_->arena_bytes() : 0, 1});
 }
 
-Stage::BoundPlan Stage::bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay) {
-  return {&plan, weights_.bind(plan, layer, tier, experts_stay)};
+const ProgramBucket& Stage::bucket_of(std::size_t index, Tier tier) const {
+  return (in_file_layout(tier) ? file_programs_ : programs_).buckets[index];
+}
+
+Stage::BoundPlan Stage::bind_layer(std::size_t bucket, const PlacedPart& part, std::int32_t layer) {
+  const Tier tier = part.tier_of(layer);
+  const Plan& plan = bucket_of(bucket, tier).layers[kind_of(model_, layer)];
+  return {&plan, weights_.bind(plan, layer, tier, part.experts_stay, part.ops_of(layer))};
+}
+
+Stage::BoundPlan Stage::bind_tail(std::size_t bucket, const PlacedPart& part) {
+  const std::int32_t after = part.first_layer + part.layers;
+  const Tier tier = part.tier_of(after);
+  const Plan& plan = bucket_of(bucket, tier).tail;
+  return {&plan, weights_.bind(plan, -1, tier, false, part.ops_of(after))};
 }
 
 // In the order of a step, which is that of streaming.
 void Stage::bind_bucket(std::size_t index) {
-  const ProgramBucket& usual = programs_.buckets[index];
-  const auto bucket_of = [&](Tier tier) -> const ProgramBucket& {
-    return in_file_layout(tier) ? file_programs_.buckets[index] : usual;
-  };
   Bucket& bound = buckets_.emplace_back();
-  bound.tokens = usual.tokens;
-  if (head_) bound.head = bind(usual.head, -1, Tier::device);
+  bound.tokens = programs_.buckets[index].tokens;
+  const Plan& head = programs_.buckets[index].head;
+  if (head_) bound.head = {&head, weights_.bind(head, -1, Tier::device)};
   for (const StagePart& part : parts_) {
     BoundPart& layers = bound.parts.emplace_back();
-    for (std::int32_t i = 0; i < part.placed.layers; ++i) {
-      const std::int32_t layer = part.placed.first_layer + i;
-      const Tier tier = part.placed.tier_of(layer);
-      layers.layers.push_back(bind(bucket_of(tier).layers[kind_of(model_, layer)], layer, tier,
-                                   part.placed.experts_stay));
-    }
-    if (!part.tail) continue;
-    const Tier last = part.placed.tier_of(part.placed.first_layer + part.placed.layers);
-    bound.tail = bind(bucket_of(last).tail, -1, last);
+    for (std::int32_t i = 0; i < part.placed.layers; ++i)
+      layers.layers.push_back(bind_layer(index, part.placed, part.placed.first_layer + i));
+    if (part.tail) bound.tail = bind_tail(index, part.placed);
   }
 }
 

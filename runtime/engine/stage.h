@@ -155,7 +155,9 @@ class Stage {
   bool in_file_layout(Tier tier) const;
   bool whole_matrices() const;
   ProgramPart program_part(bool file_layout) const;
-  BoundPlan bind(const Plan& plan, std::int32_t layer, Tier tier, bool experts_stay = false);
+  const ProgramBucket& bucket_of(std::size_t index, Tier tier) const;
+  BoundPlan bind_layer(std::size_t bucket, const PlacedPart& part, std::int32_t layer);
+  BoundPlan bind_tail(std::size_t bucket, const PlacedPart& part);
   void bind_bucket(std::size_t index);
   std::size_t arena_bytes() const;
   void measure();

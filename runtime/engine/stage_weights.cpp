@@ -1,5 +1,6 @@
 #include "runtime/engine/stage_weights.h"
 
+#include <stdexcept>
 #include <utility>
 
 #include "runtime/core/error.h"
@@ -67,10 +68,10 @@ StageWeights::StageWeights(const Model& model, Device& device, const WeightOptio
       experts_(device) {}
 
 std::vector<WeightBinding> StageWeights::bind(const Plan& plan, std::int32_t layer, Tier tier,
-                                              bool experts_stay) {
+                                              bool experts_stay, const OpTiers& ops) {
   std::vector<WeightBinding> bindings(plan.weights.size());
   if (options_.expert_slots > 0 && !experts_stay) bind_experts(plan, layer, bindings);
-  if (tier != Tier::device) bind_streamed(plan, layer, tier == Tier::host, bindings);
+  if (tier != Tier::device) bind_matrices(plan, layer, tier, ops, bindings);
   for (std::size_t slot = 0; slot < plan.weights.size(); ++slot)
     if (!bound(bindings[slot]))
       bindings[slot] = {resident_.add(*model_.weight(layer, plan.weights[slot].name),
@@ -126,15 +127,43 @@ StreamStats StageWeights::stats() const {
   return all;
 }
 
-void StageWeights::bind_streamed(const Plan& plan, std::int32_t layer, bool pinned,
-                                 std::vector<WeightBinding>& bindings) {
+void StageWeights::bind_matrices(const Plan& plan, std::int32_t layer, Tier tier,
+                                 const OpTiers& ops, std::vector<WeightBinding>& bindings) {
+  const std::vector<Tier> whole = {tier};
+  std::size_t op = 0;
   for (const PlannedNode& node : plan.nodes) {
     const std::vector<std::size_t> slots = matrix_slots(plan, node);
     if (slots.empty() || bound(bindings[slots[0]])) continue;
+    if (!ops.empty() && op == ops.size())
+      throw std::logic_error("a placement has tiers of fewer ops than the layer's program");
+    const std::vector<Tier>& pieces = ops.empty() ? whole : ops[op++];
+    const auto count = static_cast<std::int32_t>(pieces.size());
+    for (std::int32_t piece = 0; piece < count; ++piece)
+      bind_piece(plan, layer, slots, {piece, count}, pieces[static_cast<std::size_t>(piece)],
+                 bindings);
+  }
+}
+
+void StageWeights::bind_piece(const Plan& plan, std::int32_t layer,
+                              std::span<const std::size_t> slots, PieceOf piece, Tier tier,
+                              std::vector<WeightBinding>& bindings) {
+  std::vector<std::vector<BlockId>> blocks;
+  if (tier == Tier::device) {
+    for (const std::size_t slot : slots) {
+      const WeightSlot& weight = plan.weights[slot];
+      const WeightOrigin origin = *model_.weight(layer, weight.name);
+      blocks.push_back(resident_.add(cut(origin, piece), weight.desc.layout, cut_of(plan, slot),
+                                     first_row_of(piece, origin.desc.shape.rows())));
+    }
+  } else {
     std::vector<StreamedMatrix> matrices;
-    for (const std::size_t slot : slots) matrices.push_back(matrix_of(plan.weights[slot], layer));
-    std::vector<std::vector<BlockId>> blocks = streamed_.add_op(matrices, pinned);
-    for (std::size_t i = 0; i < slots.size(); ++i) bindings[slots[i]].blocks = std::move(blocks[i]);
+    for (const std::size_t slot : slots)
+      matrices.push_back(cut(matrix_of(plan.weights[slot], layer), piece));
+    blocks = streamed_.add_op(matrices, tier == Tier::host);
+  }
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    std::vector<BlockId>& all = bindings[slots[i]].blocks;
+    all.insert(all.end(), blocks[i].begin(), blocks[i].end());
   }
 }
 
@@ -144,7 +173,7 @@ StreamedMatrix StageWeights::matrix_of(const WeightSlot& slot, std::int32_t laye
     throw Error(ErrorCode::unsupported_model, model_.file().path().string(),
                 "experts that do not lie in one piece (Hugging Face files) stream one by one only");
   const TensorInfo& tensor = model_.file().tensors()[static_cast<std::size_t>(origin.file_tensor)];
-  return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}};
+  return {origin.desc, slot.desc.layout, {tensor.shard, tensor.offset, tensor.bytes}, 0};
 }
 
 // `bytes` are read again and again. Of more than memory keeps nothing would be there when it is

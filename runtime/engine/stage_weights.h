@@ -5,7 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/engine/placement.h"
 #include "runtime/engine/resident_weights.h"
+#include "runtime/engine/weight_pieces.h"
 #include "runtime/graph/executor.h"
 #include "runtime/streaming/streamed_experts.h"
 #include "runtime/streaming/streamed_weights.h"
@@ -31,9 +33,9 @@ class StageWeights final : public WeightSource {
 
   /// Registers what a plan reads for a layer (-1: the model's own weights) and returns where it is.
   /// Plans are bound in the order in which a step runs them. `experts_stay`: the layer's experts
-  /// are where its other matrices are.
+  /// are where its other matrices are. `ops`: where these are not all in one tier.
   std::vector<WeightBinding> bind(const Plan& plan, std::int32_t layer, Tier tier,
-                                  bool experts_stay = false);
+                                  bool experts_stay = false, const OpTiers& ops = {});
 
   /// Bytes used in the file's pages where the device can, bytes of device memory for weights that
   /// stay, and what streaming takes.
@@ -67,8 +69,10 @@ class StageWeights final : public WeightSource {
     if (block.tensor == StreamedWeights::kTensor) return streamed_;
     return resident_;
   }
-  void bind_streamed(const Plan& plan, std::int32_t layer, bool pinned,
+  void bind_matrices(const Plan& plan, std::int32_t layer, Tier tier, const OpTiers& ops,
                      std::vector<WeightBinding>& bindings);
+  void bind_piece(const Plan& plan, std::int32_t layer, std::span<const std::size_t> slots,
+                  PieceOf piece, Tier tier, std::vector<WeightBinding>& bindings);
   void bind_experts(const Plan& plan, std::int32_t layer, std::vector<WeightBinding>& bindings);
   StreamedMatrix matrix_of(const WeightSlot& slot, std::int32_t layer) const;
   std::unique_ptr<BlockReader> open_weight_reader(std::uint64_t bytes) const;

@@ -22,19 +22,28 @@ enum class UnitPart : std::uint8_t {
   output,   ///< the output matrix
 };
 
-/// What the planner places as one: a layer, the two parts of an MoE layer, the output matrix. Small
-/// weights (norms, biases, routers) are always where their layer is computed.
+/// What the planner places as one: a layer, the two parts of an MoE layer, the output matrix, or of
+/// these the matrices of one op, or a range of their rows. Small weights (norms, biases, routers)
+/// are always where their layer is computed.
 struct PlanUnit {
   std::int32_t layer = 0;  ///< the output matrix has the number after the last layer
   UnitPart part = UnitPart::layer;
+  std::int32_t op = -1;            ///< of its part's ops with matrices, in order; -1: all of them
+  std::int32_t piece = 0;          ///< of `pieces` equal ranges of the op's rows
+  std::int32_t pieces = 1;         ///< the units of an op's pieces follow each other
   std::uint64_t file_bytes = 0;    ///< of its matrices: what streaming moves
   std::uint64_t device_bytes = 0;  ///< of its matrices when resident, in the kernels' layout
-  std::uint64_t small_bytes = 0;   ///< of its small weights, on the device unless it is the CPU's
+  std::uint64_t small_bytes = 0;   ///< of its small weights, on the device unless it is the CPU's;
+                                   ///< of several units of a layer the first has all
   std::uint64_t cpu_bytes = 0;     ///< host memory that it takes when the CPU computes it
   double used_per_token = 1;       ///< share of it that a token reads: k / E for experts
   double flops_per_token = 0;      ///< matmuls of one token
   std::vector<std::uint64_t> ops;  ///< file bytes of each op's matrices, in order; may be empty
+  std::vector<int> copies;         ///< how many matrices these are, a copy each; empty: one
   std::optional<Tier> forced;      ///< the user's wish; `host` is `streamed` where not all fits
+
+  /// It stands for what a layer has once: the first of its layer's or of its shared part's units.
+  bool first() const { return op <= 0 && piece == 0 && part != UnitPart::experts; }
 };
 
 /// What varies the memory that is not weights.

@@ -211,7 +211,8 @@ class CpuShare {
   explicit CpuShare(const ResidencyRequest& request) : request_(request) {
     if (!request.cpu_may_compute || request.unified || !request.experts_without) return;
     for (const PlanUnit& unit : request.units)
-      if (unit.part == UnitPart::shared && !unit.forced) layers_.push_back(unit.layer);
+      if (unit.part == UnitPart::shared && unit.first() && !unit.forced)
+        layers_.push_back(unit.layer);
   }
 
   ResidencyPlan plan() const {
@@ -257,10 +258,8 @@ class CpuShare {
     request.experts = request_.experts_without(layers);
     request.cpu_may_compute = false;
     for (PlanUnit& unit : request.units)
-      if (unit.part == UnitPart::shared && std::ranges::binary_search(layers, unit.layer)) {
-        unit = request_.whole_layers[static_cast<std::size_t>(unit.layer)];
-        unit.forced = Tier::cpu;
-      }
+      if (unit.part == UnitPart::shared && std::ranges::binary_search(layers, unit.layer))
+        give_to_cpu(unit);
     try {
       Costed found{
           request.experts.all > 0 ? ExpertPlanner(request).plan() : require_units_plan(request), 0};
@@ -275,6 +274,18 @@ class CpuShare {
       if (error.code() != ErrorCode::does_not_fit) throw;
       return std::nullopt;
     }
+  }
+
+  // The first of a layer's units stands for all of it, the others are kept: plans are by unit.
+  void give_to_cpu(PlanUnit& unit) const {
+    if (unit.first()) {
+      unit = request_.whole_layers[static_cast<std::size_t>(unit.layer)];
+    } else {
+      unit.file_bytes = unit.device_bytes = unit.cpu_bytes = 0;
+      unit.flops_per_token = 0;
+      unit.ops.clear();
+    }
+    unit.forced = Tier::cpu;
   }
 
   const ResidencyRequest& request_;

@@ -108,6 +108,30 @@ std::vector<bool> pack(Sizes sizes, std::uint64_t room, std::uint64_t total) {
   return SubsetSums(steps, static_cast<std::size_t>(room / step)).largest();
 }
 
+// Of the units before every place about this share of the bytes.
+std::vector<bool> keep_share(Sizes sizes, double share) {
+  std::vector<bool> kept(sizes.size(), false);
+  double owed = 0;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const auto size = static_cast<double>(sizes[i]);
+    owed += share * size;
+    kept[i] = owed >= size / 2;
+    if (kept[i]) owed -= size;
+  }
+  return kept;
+}
+
+// Keeps what still fits; returns how much is kept.
+std::uint64_t fill(Sizes sizes, std::uint64_t room, std::vector<bool>& kept) {
+  std::uint64_t sum = sum_of(sizes, kept);
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    if (kept[i] || sum + sizes[i] > room) continue;
+    kept[i] = true;
+    sum += sizes[i];
+  }
+  return sum;
+}
+
 // As many of each size, evenly spread among those of that size.
 std::vector<bool> spread_sizes(Sizes sizes, const std::vector<bool>& kept) {
   struct Kind {
@@ -152,6 +176,26 @@ std::vector<bool> choose_units(Sizes sizes, std::uint64_t room) {
   const bool alike = std::ranges::adjacent_find(sizes, std::not_equal_to{}) == sizes.end();
   if (!alike) consider(spread_sizes(sizes, pack(sizes, room, total)));
   return best;
+}
+
+std::vector<bool> spread_bytes(Sizes sizes, std::uint64_t room) {
+  const std::uint64_t total = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+  if (total <= room) return std::vector<bool>(sizes.size(), true);
+  const double most = static_cast<double>(*std::ranges::max_element(sizes));
+  std::vector<bool> best(sizes.size(), false);
+  std::uint64_t best_sum = 0;
+  // Rounding to whole units keeps up to half a unit too much.
+  for (int sixteenths = 0; sixteenths <= 8; ++sixteenths) {
+    const double wanted = static_cast<double>(room) - most * sixteenths / 16;
+    std::vector<bool> kept = keep_share(sizes, std::max(wanted, 0.0) / static_cast<double>(total));
+    const std::uint64_t sum = fill(sizes, room, kept);
+    if (sum > room || sum <= best_sum) continue;
+    best = std::move(kept);
+    best_sum = sum;
+  }
+  std::vector<bool> packed = choose_units(sizes, room);
+  constexpr std::uint64_t kNoticed = 64;  // a share of all
+  return sum_of(sizes, packed) > best_sum + total / kNoticed ? packed : best;
 }
 
 }  // namespace strata

@@ -111,7 +111,7 @@ class Placer {
     const std::uint64_t kv = request_.kv_bytes(plan_.shape);
     plan_.host_bytes = 0;
     for (std::size_t i = 0; i < request_.units.size(); ++i) {
-      const bool cache = unit(i).part == UnitPart::layer || unit(i).part == UnitPart::shared;
+      const bool cache = unit(i).first() && unit(i).part != UnitPart::output;
       const bool on_cpu = tier(i) == Tier::cpu;
       if (on_cpu) plan_.host_bytes += unit(i).cpu_bytes + (cache ? kv : 0);
       if (on_cpu) continue;
@@ -187,23 +187,27 @@ class Placer {
   }
 
   // Units of a tier in the order in which keeping them is worth it: what each token reads, the
-  // output first; then experts.
+  // output first where it is one unit, or where what streams best does so while the CPU computes
+  // layers; then experts.
   std::vector<Indices> classes(Tier from) {
     std::vector<Indices> found(4);
     for (std::size_t i = 0; i < plan_.tiers.size(); ++i) {
       if (tier(i) != from || !is_free(i)) continue;
-      const bool output = unit(i).part == UnitPart::output;
+      const bool output =
+          unit(i).part == UnitPart::output && (unit(i).op < 0 || choice_.cpu_layers > 0);
       found[output ? 0 : unit(i).used_per_token < 1 ? 3 : kept_last_[i] ? 2 : 1].push_back(i);
     }
     return found;
   }
 
-  // Of a class what fills the room best.
+  // Of a class what fills the room best; of parts of layers what leaves the links the most even
+  // work.
   template <typename Bytes>
   void keep_spread(const Indices& units, Tier to, std::uint64_t& room, Bytes&& bytes) {
     std::vector<std::uint64_t> sizes;
     for (const std::size_t i : units) sizes.push_back(bytes(i));
-    const std::vector<bool> kept = choose_units(sizes, room);
+    const bool parts = std::ranges::any_of(units, [&](std::size_t i) { return unit(i).op >= 0; });
+    const std::vector<bool> kept = parts ? spread_bytes(sizes, room) : choose_units(sizes, room);
     for (std::size_t i = 0; i < units.size(); ++i) {
       if (!kept[i]) continue;
       tier(units[i]) = to;

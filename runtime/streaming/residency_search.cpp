@@ -62,6 +62,27 @@ std::optional<PredictedSweep> predict(const ResidencyRequest& request, Residency
   return predicted;
 }
 
+// How many layers have to move if the CPU has none: by bytes where parts of layers are placed, as
+// the output is kept first where the CPU computes layers.
+int layers_not_resident(const ResidencyRequest& request, const ResidencyPlan& plan) {
+  std::set<std::int32_t> layers;
+  double all = 0;
+  double moved = 0;
+  int units = 0;
+  for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
+    const PlanUnit& unit = request.units[i];
+    const auto bytes = static_cast<double>(unit.file_bytes);
+    if (unit.part != UnitPart::output) layers.insert(unit.layer);
+    if (unit.part != UnitPart::output) all += bytes;
+    if (plan.tiers[i] != Tier::device) moved += bytes;
+    if (plan.tiers[i] != Tier::device) ++units;
+  }
+  const bool parts = std::ranges::any_of(request.units, [](const auto& u) { return u.op >= 0; });
+  if (!parts || all <= 0) return units;
+  const auto count = static_cast<double>(layers.size());
+  return static_cast<int>(std::ceil(std::min(count, moved * count / all)));
+}
+
 // Splits of the layers between CPU and link that may be good: none, all, and around the split at
 // which both end at the same time if nothing else is in the way (streaming.md 3.4).
 std::set<int> cpu_shares(const ResidencyRequest& request, const ResidencyPlan& streamed,
@@ -82,8 +103,7 @@ std::set<int> cpu_shares(const ResidencyRequest& request, const ResidencyPlan& s
   const double g = links.device_read;
   const double t = (moved / cpu + resident / g) / (1 + link / cpu - link / g);
   const double share = moved > 0 ? std::clamp(1 - t * link / moved, 0.0, 1.0) : 0;
-  int not_resident = 0;
-  for (const Tier tier : streamed.tiers) not_resident += tier == Tier::device ? 0 : 1;
+  const int not_resident = layers_not_resident(request, streamed);
   const int middle = static_cast<int>(std::lround(share * std::min(not_resident, layers)));
   for (const int c : {middle / 2, middle * 3 / 4, middle - 2, middle - 1, middle, middle + 1,
                       middle + 2, middle * 5 / 4, not_resident - 1, not_resident})
@@ -116,8 +136,11 @@ std::set<int> slot_counts(const ResidencyRequest& request, const BlockChoice& bl
   for (int slots = 2; slots <= std::clamp(request.most_slots, 2, 4); ++slots) counts.insert(slots);
   if (!cpu || request.most_slots <= 4) return counts;
   std::uint64_t layer = 0;
-  for (const PlanUnit& unit : request.units)
-    if (unit.part != UnitPart::output) layer = std::max(layer, unit.file_bytes);
+  std::uint64_t part = 0;
+  for (const PlanUnit& unit : request.units) {
+    part = (unit.op <= 0 && unit.piece == 0 ? 0 : part) + unit.file_bytes;
+    if (unit.part != UnitPart::output) layer = std::max(layer, part);
+  }
   const double blocks =
       std::ceil(static_cast<double>(layer) /
                 static_cast<double>(std::max<std::uint64_t>(block.target_bytes, 1)));

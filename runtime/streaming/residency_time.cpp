@@ -70,7 +70,9 @@ class LaunchMaker {
     const std::uint64_t whole[] = {unit.file_bytes};
     const std::span<const std::uint64_t> ops =
         unit.ops.empty() ? std::span<const std::uint64_t>(whole) : unit.ops;
-    for (const std::uint64_t op : ops) {
+    for (std::size_t i = 0; i < ops.size(); ++i) {
+      const std::uint64_t op = ops[i];
+      const int copies = i < unit.copies.size() ? unit.copies[i] : 1;
       const double bytes = share * static_cast<double>(op);
       const double target = static_cast<double>(plan_.block.target_bytes);
       const double blocks = std::max(1.0, std::ceil(bytes / std::max(target, 1.0)));
@@ -78,6 +80,7 @@ class LaunchMaker {
           unit.file_bytes > 0 ? static_cast<double>(op) / static_cast<double>(unit.file_bytes) : 0;
       SimLaunch launch;
       if (!block_times(unit, bytes / blocks, of_unit / blocks, share, pinned, launch)) return false;
+      launch.copy_ns += ns(copies * request_.copy_latency);
       launches_.insert(launches_.end(), static_cast<std::size_t>(blocks), launch);
     }
     return true;
@@ -106,7 +109,7 @@ class LaunchMaker {
     if (request_.unified && !pinned) compute += bytes * links.read_cpu;
     launch.source = pinned ? SimSource::host : SimSource::disk;
     launch.read_ns = ns(read);
-    launch.copy_ns = ns(copy + request_.copy_latency);
+    launch.copy_ns = ns(copy);
     launch.pack_ns = packs ? ns(pack + request_.op_latency) : 0;
     launch.compute_ns = ns(compute + request_.op_latency);
     return true;

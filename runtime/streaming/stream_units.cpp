@@ -18,7 +18,7 @@ StreamedPart part_of(const StreamedMatrix& matrix, std::int64_t first, std::int6
   StreamedPart part;
   part.from = matrix.desc;
   part.range = matrix.range;
-  part.first_row = first;
+  part.first_row = matrix.first_row + first;
   if (matrix.desc.shape.rank == 2) {
     const std::size_t row =
         layout_row_bytes(matrix.desc.dtype, Layout::rows, matrix.desc.shape.columns());

@@ -15,6 +15,7 @@ struct StreamedMatrix {
   TensorDesc desc;               ///< in Layout::rows, as the file has it
   Layout layout = Layout::rows;  ///< in which it is computed with
   FileRange range;
+  std::int64_t first_row = 0;  ///< of the weight that it is a part of
 };
 
 /// A row block of a matrix, as one unit of the sweep has it.
@@ -24,7 +25,7 @@ struct StreamedPart {
   FileRange range;
   std::uint32_t matrix = 0;    ///< of the op, in its order
   std::uint32_t packer = 0;    ///< which of the source's, if it is packed
-  std::int64_t first_row = 0;  ///< of the matrix
+  std::int64_t first_row = 0;  ///< of the weight that its matrix is of
   std::size_t raw_at = 0;      ///< bytes from the start of a device slot
   std::size_t packed_at = 0;   ///< bytes from the start of the packed buffer, if it is packed
   bool packed() const { return from.layout != to.layout; }

@@ -75,9 +75,34 @@ inline RunnerOptions options_with_disk(const Rig& rig, sim::VirtualClock& clock,
   return options;
 }
 
-/// Per token, in steady state.
-inline Measured measure(const Rig& rig, const std::vector<Tier>& tiers) {
+/// Per token, in steady state; `disk` may be null.
+inline Measured steady_token(Runner& runner, sim::VirtualClock& clock, sim::SimDisk* disk = nullptr,
+                             std::int64_t between_ns = 0) {
   constexpr int kTokens = 16;
+  PagePool& pool = runner.pool();
+  const std::int32_t slot = pool.open();
+  ClockReading before;
+  const auto disk_ns = [&] { return disk == nullptr ? 0 : disk->now().busy_ns; };
+  std::int64_t disk_before = 0;
+  for (int i = 0; i < kTokens + 4; ++i) {
+    if (i == 4) before = clock.read();
+    if (i == 4) disk_before = disk_ns();
+    pool.extend(slot, 1);
+    const BatchToken token{1 + i, slot, i, true};
+    runner.step({&token, 1}, [](std::size_t, std::span<const float>) {});
+    clock.spend(between_ns);
+  }
+  const ClockReading after = clock.read();
+  const auto per_token = [&](auto value) { return static_cast<double>(value) / kTokens; };
+  return {per_token(after.host_ns - before.host_ns),
+          per_token(disk_ns() - disk_before),
+          per_token(after.busy(Engine::upload) - before.busy(Engine::upload)),
+          per_token(after.busy(Engine::compute) - before.busy(Engine::compute)),
+          per_token(after.upload_stall_ns - before.upload_stall_ns),
+          per_token(after.bytes[1] - before.bytes[1])};
+}
+
+inline Measured measure(const Rig& rig, const std::vector<Tier>& tiers) {
   const auto model = rig_model();
   const auto cpu = open_device("cpu", {1});
   sim::SimOptions sim_options;
@@ -88,27 +113,7 @@ inline Measured measure(const Rig& rig, const std::vector<Tier>& tiers) {
   sim::SimDisk* disk = nullptr;
   Runner runner(model, place_tiers(*model, *cpu, device, tiers),
                 options_with_disk(rig, *device.clock(), disk));
-  PagePool& pool = runner.pool();
-  const std::int32_t slot = pool.open();
-  ClockReading before;
-  const auto disk_ns = [&] { return disk == nullptr ? 0 : disk->now().busy_ns; };
-  std::int64_t disk_before = 0;
-  for (int i = 0; i < kTokens + 4; ++i) {
-    if (i == 4) before = device.clock()->read();
-    if (i == 4) disk_before = disk_ns();
-    pool.extend(slot, 1);
-    const BatchToken token{1 + i, slot, i, true};
-    runner.step({&token, 1}, [](std::size_t, std::span<const float>) {});
-    device.clock()->spend(rig.between_ns);
-  }
-  const ClockReading after = device.clock()->read();
-  const auto per_token = [&](auto value) { return static_cast<double>(value) / kTokens; };
-  return {per_token(after.host_ns - before.host_ns),
-          per_token(disk_ns() - disk_before),
-          per_token(after.busy(Engine::upload) - before.busy(Engine::upload)),
-          per_token(after.busy(Engine::compute) - before.busy(Engine::compute)),
-          per_token(after.upload_stall_ns - before.upload_stall_ns),
-          per_token(after.bytes[1] - before.bytes[1])};
+  return steady_token(runner, *device.clock(), disk, rig.between_ns);
 }
 
 inline Measured measure(const Rig& rig, Tier tier) {
