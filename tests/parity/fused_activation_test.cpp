@@ -100,7 +100,7 @@ void check_gated(Device& device, DType dtype, std::int64_t rows, std::int64_t n,
   const Tensor up = weight({n, k}, 14);
   const TensorDesc direct{DType::I8, Layout::quantized, {rows, n}};
   const std::vector<TensorView> in{x.view, gate.view, up.view};
-  const bool supported = op_supports(device, LinearGated{}, in, {dense_view(nullptr, direct)});
+  const bool supported = op_supports(device, LinearGated{}, in, {dense_view(x.view.data, direct)});
   EXPECT_TRUE(supported || device.info().id.backend != BackendKind::simt_host) << what;
   if (!supported) return;
   check(device, LinearGated{}, in, {rows, n}, what);
