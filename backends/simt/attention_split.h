@@ -265,16 +265,6 @@ STRATA_DEVICE void weigh_parts(const AttentionArgs& a, SplitShared<R>& shared,
   }
 }
 
-STRATA_DEVICE void store_in_layout(const SplitParts& parts, int t, int column, int columns,
-                                   const Four& x) {
-  if (parts.layout == Layout::quantized)
-    store_activation<Layout::quantized>(parts.out, t, column, columns, x);
-  else if (parts.layout == Layout::rounded)
-    store_activation<Layout::rounded>(parts.out, t, column, columns, x);
-  else
-    store_activation<Layout::rows>(parts.out, t, column, columns, x);
-}
-
 /// The parts' sums to the heads' results. Four columns of a head have `shares` threads, each with
 /// every so manyth part.
 template <int R>
@@ -308,8 +298,8 @@ STRATA_DEVICE void combine_parts(const AttentionArgs& a, SplitShared<R>& shared,
       for (int j = 0; j < 4; ++j) result.v[j] += sum.v[j];
     }
     for (int j = 0; j < 4 && i < items; ++j) result.v[j] *= shared.factor[i / fours];
-    store_in_layout(parts, block_z(), i < items ? heads.first * a.head_dim + 4 * i : columns,
-                    columns, result);
+    store_in_layout(parts.layout, parts.out, block_z(),
+                    i < items ? heads.first * a.head_dim + 4 * i : columns, columns, result);
   }
 }
 

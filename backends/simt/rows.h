@@ -118,6 +118,17 @@ STRATA_DEVICE void store_activation(const FourRows& out, std::int64_t r, int col
     store_four(out.row(r), out.wide, column, columns, x);
 }
 
+/// The same where the layout is known at run time only.
+STRATA_DEVICE void store_in_layout(Layout layout, const FourRows& out, std::int64_t r, int column,
+                                   int columns, const Four& x) {
+  if (layout == Layout::quantized)
+    store_activation<Layout::quantized>(out, r, column, columns, x);
+  else if (layout == Layout::rounded)
+    store_activation<Layout::rounded>(out, r, column, columns, x);
+  else
+    store_activation<Layout::rows>(out, r, column, columns, x);
+}
+
 /// Whether `out` is f32, or what `quantize` makes.
 inline bool is_activation(const TensorDesc& out) {
   if (out.layout == Layout::quantized)

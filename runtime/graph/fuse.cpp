@@ -167,13 +167,44 @@ bool fuse_rope_append(Graph& graph, Device& device) {
   return false;
 }
 
+// rms_norm(linear(x, w, bias, residual)) over the whole row -> linear_norm. It stands where the
+// linear stood, since others may read what that gives.
+bool fuse_norm(Graph& graph, Device& device) {
+  for (std::size_t at = 0; at < graph.nodes.size(); ++at) {
+    const Node& norm = graph.nodes[at];
+    if (kind_of(norm) != OpKind::RmsNorm || graph[norm.in[1]].kind != ValueKind::weight) continue;
+    const std::size_t linear = producer(graph, norm.in[0]);
+    if (linear == kNoNode || kind_of(graph.nodes[linear]) != OpKind::Linear) continue;
+    const Node& sum = graph.nodes[linear];
+    if (!sum.in[3] ||
+        graph[norm.in[1]].desc.shape.elements() != graph[norm.in[0]].desc.shape.columns())
+      continue;
+    Node fused{LinearNorm{std::get<RmsNorm>(norm.attributes).eps},
+               {sum.in[0], sum.in[1], sum.in[2], sum.in[3], norm.in[1]},
+               {},
+               {sum.out[0], norm.out[0]}};
+    if (!supports(graph, device, fused)) continue;
+    const std::size_t gone[] = {linear, at};
+    replace_nodes(graph, gone, linear, std::move(fused));
+    return true;
+  }
+  return false;
+}
+
+using Rule = bool (*)(Graph&, Device&);
+
+void exhaust(Rule rule, Graph& graph, Device& device) {
+  while (rule(graph, device)) {
+  }
+}
+
 }  // namespace
 
 // Gated pairs and residuals come first: what they leave may be a group.
-void fuse(Graph& graph, Device& device) {
-  for (auto* rule : {fuse_gated, fuse_residual, fuse_group, fuse_rope_append})
-    while (rule(graph, device)) {
-    }
+void fuse(Graph& graph, Device& device, bool whole_matrices) {
+  for (const Rule rule : {fuse_gated, fuse_residual, fuse_group, fuse_rope_append})
+    exhaust(rule, graph, device);
+  if (whole_matrices) exhaust(fuse_norm, graph, device);
 }
 
 }  // namespace strata

@@ -45,7 +45,7 @@ void place(Plan& plan) {
 }  // namespace
 
 Plan make_plan(Graph graph, Device& device, const PlanOptions& options) {
-  if (options.fuse) fuse(graph, device);
+  if (options.fuse) fuse(graph, device, options.whole_matrices);
   settle_layouts(graph, device, options);
   Plan plan;
   for (const ValueInfo& info : graph.values)

@@ -12,7 +12,8 @@ namespace strata {
 struct PlanOptions {
   bool pack_weights = true;  ///< false: compute every weight from the file's own layout
   bool fuse = true;          ///< false: primitives only (tests; the bits are the same)
-  /// Matrices are not cut into row blocks, so that what a matmul makes may be written quantized.
+  /// Matrices are not cut into row blocks, so that what a matmul makes may be written quantized,
+  /// and normed.
   bool whole_matrices = false;
 };
 

@@ -47,6 +47,8 @@ OpCost matmul_cost(const OpDesc& op) {
     cost.bytes_read -= byte_size(w) - touched_bytes(w, out.shape.rows());
     cost.flops += 2 * product(out.shape.rows(), out.shape.columns(), w.shape.columns());
   }
+  if (op.kind() == OpKind::LinearNorm)
+    cost.flops += static_cast<std::uint64_t>(op.out[1].shape.elements());
   return cost;
 }
 

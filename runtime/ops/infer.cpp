@@ -50,12 +50,21 @@ TensorDesc product(std::string_view op, const TensorDesc& x, const TensorDesc& w
   return f32(x.shape.rows(), w.shape.rows());
 }
 
-Outputs infer(const Linear&, Descs in) {
-  const TensorDesc out = product("linear", in[0], in[1], in[2]);
+TensorDesc sum_with_residual(std::string_view op, Descs in) {
+  const TensorDesc out = product(op, in[0], in[1], in[2]);
   if (in[3].shape.rank > 0)
-    expect(in[3].shape.columns() == out.shape.columns(), "linear", "columns of residual",
+    expect(in[3].shape.columns() == out.shape.columns(), op, "columns of residual",
            in[3].shape.columns(), out.shape.columns());
-  return {out};
+  return out;
+}
+
+Outputs infer(const Linear&, Descs in) { return {sum_with_residual("linear", in)}; }
+
+Outputs infer(const LinearNorm&, Descs in) {
+  const TensorDesc out = sum_with_residual("linear_norm", in);
+  expect(in[4].shape.elements() == out.shape.columns(), "linear_norm", "elements of norm",
+         in[4].shape.elements(), out.shape.columns());
+  return {out, out};
 }
 
 void expect_heads(const Rope& op, std::string_view name, const TensorDesc& x,

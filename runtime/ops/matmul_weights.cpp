@@ -9,6 +9,7 @@ std::span<const MatmulWeight> matmul_weights(OpKind kind) {
   static constexpr MatmulWeight kExperts[] = {{1, 0, -1, -1}};
   switch (kind) {
     case OpKind::Linear:
+    case OpKind::LinearNorm:
       return kLinear;
     case OpKind::LinearGroup:
       return kGroup;

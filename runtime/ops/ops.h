@@ -159,6 +159,14 @@ struct TopCandidates {
   std::int32_t count = 0;
 };
 
+/// Fused as well: out[0] (rows, n) = linear(x, w, bias, residual), out[1] (rows, n) =
+/// rms_norm(out[0], norm) over the whole row, which may be written quantized or rounded. in: x, w,
+/// bias, residual, norm (n) f32; bias and residual may be empty views. w is whole: a row block
+/// would not have the row to norm.
+struct LinearNorm {
+  float eps = 0;
+};
+
 enum class OpKind : std::uint8_t {
 #define STRATA_OP(Type, name, inputs, inouts, outputs) Type,
 #include "runtime/ops/ops.def"

@@ -148,6 +148,55 @@ TEST(Fuse, ALayerBecomesEightOps) {
   EXPECT_EQ(graph[graph.nodes.back().out[0]].kind, ValueKind::output);
 }
 
+// The sum behind attention is read by the norm and, as a residual, by the layer's last sum.
+TEST(Fuse, ALayerOfWholeMatricesHasItsSecondNormInASum) {
+  PlanningDevice device;
+  Graph graph = layer();
+  fuse(graph, device, true);
+  EXPECT_EQ(kinds(graph),
+            (Kinds{RmsNorm, LinearGroup, RopeAppend, Attention, LinearNorm, LinearGated, Linear}));
+  expect_in_order(graph);
+  const Node& sum = graph.nodes[4];
+  EXPECT_EQ(std::get<strata::LinearNorm>(sum.attributes).eps, 1e-6F);
+  EXPECT_EQ(infer_outputs(sum.attributes, describe(graph, sum).in), describe(graph, sum).out);
+  EXPECT_EQ(graph.nodes[5].in[0].id, sum.out[1].id);
+  EXPECT_EQ(graph.nodes[6].in[3].id, sum.out[0].id);
+  PlanningDevice without({LinearNorm});
+  Graph apart = layer();
+  fuse(apart, without, true);
+  EXPECT_EQ(kinds(apart), fused(layer(), device));
+}
+
+TEST(Fuse, OnlyNormsOfWholeSumsAreJoined) {
+  PlanningDevice device;
+  const auto all = [&](const auto& make) {
+    Builder g;
+    Graph graph = make(g, g.input(kDim));
+    fuse(graph, device, true);
+    expect_in_order(graph);
+    return kinds(graph);
+  };
+  const auto sum = [](Builder& g, Value x) { return g.add(x, g.project(x, "output", "bias")); };
+  EXPECT_EQ(all([&](Builder& g, Value x) {
+              return g.finish(g.rms_norm(sum(g, x), g.weight("norm"), 1e-5F));
+            }),
+            (Kinds{LinearNorm}));
+  EXPECT_EQ(all([&](Builder& g, Value x) {  // over each head
+              return g.finish(g.rms_norm(sum(g, x), g.weight("head"), 1e-5F));
+            }),
+            (Kinds{Linear, RmsNorm}));
+  EXPECT_EQ(all([&](Builder& g, Value x) {  // no residual
+              return g.finish(g.rms_norm(g.project(x, "output"), g.weight("norm"), 1e-5F));
+            }),
+            (Kinds{Linear, RmsNorm}));
+  EXPECT_EQ(all([&](Builder& g, Value x) {  // two norms: the first is joined
+              const Value y = sum(g, x);
+              const Value a = g.rms_norm(y, g.weight("norm"), 1e-5F);
+              return g.finish(g.add(a, g.rms_norm(y, g.weight("norm2"), 1e-5F)));
+            }),
+            (Kinds{LinearNorm, RmsNorm, Add}));
+}
+
 TEST(Fuse, ADeviceWithoutFusedOpsKeepsThePrimitives) {
   PlanningDevice device({LinearGroup, RopeAppend, LinearGated});
   device[Linear].supports = [](const OpDesc& op, const DeviceInfo&) {

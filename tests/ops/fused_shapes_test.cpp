@@ -90,5 +90,24 @@ TEST(FusedShapes, AResidualIsAsWideAsTheResult) {
   EXPECT_THROW(outputs(Linear{}, {f32(5, 64), w, {}, f32(5, 64)}), Error);
 }
 
+TEST(FusedShapes, LinearNormIsLikeItsParts) {
+  const TensorDesc x = f32(5, 64);
+  const TensorDesc w{DType::Q4_0, Layout::rows, {96, 64}};
+  const Descs in{x, w, vector_of(96), f32(5, 96), vector_of(96)};
+  EXPECT_EQ(outputs(LinearNorm{}, in), (Descs{f32(5, 96), f32(5, 96)}));
+  EXPECT_EQ(outputs(LinearNorm{}, {x, w, {}, {}, vector_of(96)}), (Descs{f32(5, 96), f32(5, 96)}));
+  for (const std::size_t operand : {2, 3, 4}) {
+    Descs bad = in;
+    bad[operand] = vector_of(32);
+    EXPECT_THROW(outputs(LinearNorm{}, bad), Error) << "operand " << operand;
+  }
+  const OpCost fused = cost(LinearNorm{}, in);
+  const OpCost sum = cost(Linear{}, {x, w, vector_of(96), f32(5, 96)});
+  const OpCost norm = cost(RmsNorm{}, {f32(5, 96), vector_of(96)});
+  EXPECT_EQ(fused.flops, sum.flops + norm.flops);
+  EXPECT_EQ(fused.bytes_written, sum.bytes_written + norm.bytes_written);
+  EXPECT_EQ(fused.bytes_read, sum.bytes_read + norm.bytes_read - byte_size(f32(5, 96)));
+}
+
 }  // namespace
 }  // namespace strata::test

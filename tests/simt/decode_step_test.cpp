@@ -93,13 +93,13 @@ Outcome run(const std::shared_ptr<const Model>& model, int lanes, How how) {
   return outcome;
 }
 
-// norm, q k v, rope and cache, attention, output + residual, norm, gate and up, down + residual;
+// norm, q k v, rope and cache, attention, output + residual and norm, gate and up, down + residual;
 // and around the layers: embeddings, wanted rows, norm, logits.
-TEST(SimtDecodeStep, ALayerIsEightKernels) {
+TEST(SimtDecodeStep, ALayerIsSevenKernels) {
   const TempFolder folder;
   for (const char* architecture : {"llama", "qwen3"}) {
     const auto model = model_of(folder, architecture);
-    EXPECT_EQ(run(model, 32, {}).launches, 8 * kLayers + 4U) << architecture;
+    EXPECT_EQ(run(model, 32, {}).launches, 7 * kLayers + 4U) << architecture;
   }
 }
 
@@ -117,7 +117,8 @@ TEST(SimtDecodeStep, FusedOverlappedOrNotTheBitsAreTheSame) {
       EXPECT_EQ(cut.logits, plain.logits);
       EXPECT_EQ(fused.logits, plain.logits);
       EXPECT_EQ(early.logits, plain.logits);
-      EXPECT_EQ(cut.launches, fused.launches + kLayers);
+      // Gated products are quantized, and the sum behind attention normed, on their own.
+      EXPECT_EQ(cut.launches, fused.launches + 2 * kLayers);
       EXPECT_LT(cut.launches, plain.launches);
       EXPECT_GT(fused.prefetches, 0U);
     }

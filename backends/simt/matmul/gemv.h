@@ -137,6 +137,14 @@ STRATA_DEVICE void quantize_when_last(const MatmulJob& job, const TokenRange& ra
   store_quantized(job.quantized.data + row * job.quantized.stride, real ? column : m.n, m.n, x);
 }
 
+/// Norms the one row of the result once the last block of all has computed its columns: a launch
+/// less, where a row is too little work to be worth one. All threads of the block call it; `shared`
+/// is kNormWarps floats.
+STRATA_DEVICE void norm_when_last(const MatmulJob& job, float* shared, int* last) {
+  if (!last_of_blocks(job.normed.ticket, blocks_x(), last)) return;
+  norm_row(job.normed.norm, job.normed.norm.layout, 0, shared);
+}
+
 /// What a warp has of the rows and columns of a matrix.
 template <int kRows>
 struct GemvShare {
@@ -207,9 +215,12 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kBlockThreads, 2) void gemv(MatmulJob job) {
   const bool pair = !job.gated || r < kRows / 2;
   if (share.slice == 0 && lane() < kValues && pair && t < range.count && share.row + r < m.n)
     write_result(m, out_row(job.routes, range, t), share.row + r, value);
-  if (job.quantized.data == nullptr) return;
-  quantize_when_last<kTokens>(job, range,
-                              reinterpret_cast<int*>(shared + kGemvMostWarps * kValues));
+  auto* last = reinterpret_cast<int*>(shared + kGemvMostWarps * kValues);
+  if (job.quantized.data != nullptr) quantize_when_last<kTokens>(job, range, last);
+  if constexpr (kTokens == 1) {
+    static_assert(kNormWarps <= kGemvMostWarps * kValues);
+    if (job.normed.norm.out.data != nullptr) norm_when_last(job, shared, last);
+  }
 }
 
 }  // namespace strata::STRATA_SIMT

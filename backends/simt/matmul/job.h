@@ -1,5 +1,6 @@
 #pragma once
 
+#include "backends/simt/norm_row.h"
 #include "platform.h"
 #include "runtime/core/dtype.h"
 
@@ -40,10 +41,18 @@ struct QuantizedOut {
   int sharing;  ///< blocks that compute 32 columns together
 };
 
+/// The norm of a job's one matrix: of one row of x it is made by the block that comes last of all
+/// of gemv, of more by a kernel behind the matmul.
+struct NormedOut {
+  NormRows norm;     ///< of the matrix's `out`; norm.out.data is null where there is none
+  unsigned* ticket;  ///< of tickets_of()
+};
+
 struct MatmulJob {
   MatmulMatrix matrices[kMaxMatrices];  ///< those behind the last begin at block 2^31 - 1
   MatmulRoutes routes;
   QuantizedOut quantized;
+  NormedOut normed;
   const std::byte* x;  ///< (rows, k) in the layout of the kernel
   std::int64_t x_stride;
   int rows;    ///< of x without experts; else routes

@@ -69,6 +69,34 @@ std::size_t scratch_bytes(const OpDesc& op) {
   return static_cast<std::size_t>(op.out[0].shape.elements()) * sizeof(float);
 }
 
+// Enqueues the products. Whether the kernel norms its result itself, if it is asked to: that of one
+// row does (launch_gemv_few), but not those of few rows that stand in for it where w is as in the
+// file or not aligned.
+bool multiply(Stream& stream, const PreparedOp& op, const MatmulJob& job, Workspace workspace) {
+  const auto& state = *static_cast<const MatmulState*>(op.state.get());
+  const int lanes = state.lanes;
+  const bool one_row = job.routes.offsets == nullptr && job.rows == 1;
+  for (const MatmulState::ByLibrary& chosen : state.by_library)
+    if (chosen.type == job.type && run_by_library(stream, chosen.choice, job, workspace))
+      return false;
+  switch (op.desc.in[0].layout) {
+    case Layout::quantized:
+      launch_gemv_int8(stream, job, lanes);
+      return one_row && job.planes;
+    case Layout::rounded:
+      launch_gemm_bf16(stream, job, lanes);
+      return false;
+    default:
+      break;
+  }
+  if (is_quantized(job.type) || job.tokens > kFewTokens) {
+    launch_gemm_f32(stream, job);
+    return false;
+  }
+  launch_gemv_float(stream, job, lanes);
+  return one_row && job.aligned;
+}
+
 }  // namespace
 
 std::int64_t matmul_tokens(const OpDesc& op) {
@@ -97,6 +125,12 @@ bool matmul_supports(const OpDesc& op, const TensorDesc& w, const TensorDesc& ou
     default:
       return false;
   }
+}
+
+bool linear_supports(const OpDesc& op) {
+  for (const TensorDesc& added : {op.in[2], op.in[3]})
+    if (added.shape.rank > 0 && !is_f32_rows(added)) return false;
+  return matmul_supports(op, op.in[1], op.out[0]);
 }
 
 bool gated_supports(const OpDesc& op) {
@@ -188,23 +222,11 @@ void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& ord
   if (shared_input) job.rows *= used;
 }
 
-void run_job(Stream& stream, const PreparedOp& op, MatmulJob job, Workspace workspace) {
+void run_job(Stream& stream, const PreparedOp& op, const MatmulJob& job, Workspace workspace) {
   if (job.rows == 0 || job.matrices[0].n == 0) return;
-  const auto& state = *static_cast<const MatmulState*>(op.state.get());
-  const int lanes = state.lanes;
-  for (const MatmulState::ByLibrary& chosen : state.by_library)
-    if (chosen.type == job.type && run_by_library(stream, chosen.choice, job, workspace)) return;
-  switch (op.desc.in[0].layout) {
-    case Layout::quantized:
-      return launch_gemv_int8(stream, job, lanes);
-    case Layout::rounded:
-      return launch_gemm_bf16(stream, job, lanes);
-    default:
-      break;
-  }
-  if (!is_quantized(job.type) && job.tokens <= kFewTokens)
-    return launch_gemv_float(stream, job, lanes);
-  launch_gemm_f32(stream, job);
+  const bool normed = multiply(stream, op, job, workspace);
+  if (job.normed.norm.out.data != nullptr && !normed)
+    launch_norm_rows(stream, job.normed.norm, job.rows);
 }
 
 }  // namespace strata::STRATA_SIMT

@@ -10,6 +10,9 @@ namespace strata::STRATA_SIMT {
 /// Whether in[0] times a weight of this description can be done, and written to `out`.
 bool matmul_supports(const OpDesc& op, const TensorDesc& w, const TensorDesc& out);
 
+/// The same of a linear: in[1] times in[0], with in[2] and in[3] added, to out[0].
+bool linear_supports(const OpDesc& op);
+
 /// The same of a gated pair in in[1] and in[2]; few rows of int8 products may be written quantized
 /// for the next matmul.
 bool gated_supports(const OpDesc& op);
@@ -38,7 +41,8 @@ void add_gated(Stream& stream, MatmulJob& job, const TensorView& gate, const Ten
 void set_routes(MatmulJob& job, const TensorView& offsets, const TensorView& order,
                 std::int32_t used, bool shared_input);
 
-/// Enqueues a job with the kernels that the op was prepared for; nothing when it has no rows.
-void run_job(Stream& stream, const PreparedOp& op, MatmulJob job, Workspace workspace);
+/// Enqueues a job with the kernels that the op was prepared for, and with the norm behind it where
+/// it asks for one; nothing when it has no rows.
+void run_job(Stream& stream, const PreparedOp& op, const MatmulJob& job, Workspace workspace);
 
 }  // namespace strata::STRATA_SIMT

@@ -151,8 +151,8 @@ PromptChoice choose(SimtDevice& device, const TensorDesc& w, Asked asked) {
 
 bool is_prompt_matmul(const OpDesc& op) {
   if (op.in[0].layout != Layout::rounded || op.in[0].shape.columns() % 8 != 0) return false;
-  if (op.kind() != OpKind::Linear && op.kind() != OpKind::LinearGroup &&
-      op.kind() != OpKind::LinearGated)
+  if (op.kind() != OpKind::Linear && op.kind() != OpKind::LinearNorm &&
+      op.kind() != OpKind::LinearGroup && op.kind() != OpKind::LinearGated)
     return false;
   const Asked asked = asked_choice();
   return asked == Asked::library || (asked == Asked::measured && matmul_tokens(op) > kPromptTokens);

@@ -3,11 +3,7 @@
 namespace strata::STRATA_SIMT {
 namespace {
 
-bool supports(const OpDesc& op, const DeviceInfo&) {
-  for (const TensorDesc& added : {op.in[2], op.in[3]})
-    if (added.shape.rank > 0 && !is_f32_rows(added)) return false;
-  return matmul_supports(op, op.in[1], op.out[0]);
-}
+bool supports(const OpDesc& op, const DeviceInfo&) { return linear_supports(op); }
 
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
   MatmulJob job = matmul_job(op, operands.in[0]);

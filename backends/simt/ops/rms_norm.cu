@@ -1,42 +1,16 @@
-#include "backends/simt/cache.h"
-#include "backends/simt/common.h"
-#include "backends/simt/norm.h"
+#include "backends/simt/norm_row.h"
 #include "backends/simt/overlap.h"
-#include "backends/simt/rows.h"
 
 namespace strata::STRATA_SIMT {
 namespace {
 
-constexpr int kRowThreads = 512;
 constexpr int kHeadThreads = 128;
 
-STRATA_DEVICE float row_norm_scale(const FourRows& x, int columns, float eps) {
-  const float* row = x.row(block_x());
-  float sum = 0.0F;
-  for (int column = 4 * thread_x(); column < columns; column += 4 * threads_x()) {
-    const Four a = load_four(row, x.wide, column, columns);
-    for (int i = 0; i < 4; ++i) sum = fma_of(a.v[i], a.v[i], sum);
-  }
-  return norm_scale(block_sum(sum, dynamic_shared<float>()), columns, eps);
-}
-
-// A block per row of `columns`, all of which are one group; rows as short as heads are summed like
-// them. The second pass finds the row in the first-level cache.
+// A block per row, all of which is one group.
 template <Layout layout>
-STRATA_KERNEL STRATA_BOUNDS(kRowThreads) void norm_rows(FourRows x, FourRows w, FourRows out,
-                                                        int columns, float eps) {
+STRATA_KERNEL STRATA_BOUNDS(kNormThreads) void norm_rows(NormRows norm) {
   take_turn();
-  const std::int64_t row = block_x();
-  const float scale = columns <= kLargestHead ? head_norm_scale(x.row(row), columns, eps)
-                                              : row_norm_scale(x, columns, eps);
-  const int step = 4 * threads_x();
-  for (int base = 0; base < columns; base += step) {  // all threads: store_activation votes
-    const int column = base + 4 * thread_x();
-    Four a = load_four(x.row(row), x.wide, column, columns);
-    const Four weight = load_four(w.row(0), w.wide, column, columns);
-    for (int i = 0; i < 4; ++i) a.v[i] = a.v[i] * scale * weight.v[i];
-    store_activation<layout>(out, row, column, columns, a);
-  }
+  norm_row(norm, layout, block_x(), dynamic_shared<float>());
 }
 
 // A warp per group of n columns.
@@ -62,10 +36,10 @@ bool supports(const OpDesc& op, const DeviceInfo&) {
          columns % n == 0 && (n == columns || op.out[0].layout == Layout::rows);
 }
 
-// Two fours per thread where the row is long enough, in whole warps of either lane count.
-unsigned row_threads(std::int64_t columns) {
-  const std::int64_t wanted = groups(groups(columns, 8), kMaxLanes) * kMaxLanes;
-  return static_cast<unsigned>(wanted < kRowThreads ? wanted : kRowThreads);
+// As many as have columns, in whole warps of either lane count.
+unsigned row_threads(int columns) {
+  const std::int64_t wanted = groups(groups(columns, 4), kMaxLanes) * kMaxLanes;
+  return static_cast<unsigned>(wanted < kNormThreads ? wanted : kNormThreads);
 }
 
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace) {
@@ -85,17 +59,20 @@ void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspa
                       static_cast<int>(heads), n, eps);
     return;
   }
-  const auto kernel = out.layout == Layout::quantized ? norm_rows<Layout::quantized>
-                      : out.layout == Layout::rounded ? norm_rows<Layout::rounded>
-                                                      : norm_rows<Layout::rows>;
-  launch_overlapped(stream, kernel, row_grid(x.rows()), row_threads(columns),
-                    kRowThreads * sizeof(float), four_rows(x), four_rows(w), four_rows(out),
-                    columns, eps);
+  launch_norm_rows(stream, norm_rows_of(x, w, out, eps), x.rows());
 }
 
 PreparedOp prepare(Device&, const OpDesc& op) { return prepared(op, run); }
 
 }  // namespace
+
+void launch_norm_rows(Stream& stream, const NormRows& norm, std::int64_t rows) {
+  const auto kernel = norm.layout == Layout::quantized ? norm_rows<Layout::quantized>
+                      : norm.layout == Layout::rounded ? norm_rows<Layout::rounded>
+                                                       : norm_rows<Layout::rows>;
+  launch_overlapped(stream, kernel, row_grid(rows), row_threads(norm.columns),
+                    kNormWarps * sizeof(float), norm);
+}
 
 const OpImpl rms_norm_impl{supports, prepare};
 
