@@ -4,6 +4,7 @@
 // query heads of one kv head, and the block that comes last combines the parts in order.
 
 #include "backends/simt/attention.h"
+#include "backends/simt/attention_own.h"
 #include "backends/simt/overlap.h"
 #include "backends/simt/reduce.h"
 #include "backends/simt/rows.h"
@@ -21,6 +22,7 @@ template <int R>
 inline constexpr int kSplitBlocks = R >= 4 ? 3 : 4;
 inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
 static_assert(kSplits <= kSplitTile, "weights of the parts are where a tile's scores were");
+static_assert(kSplitWarps >= 1 + kOwnRows, "an own token is where the teams' sums will be");
 
 /// How the positions that a token sees are cut: it depends on nothing else, so neither does the
 /// order of sums.
@@ -307,7 +309,8 @@ STRATA_DEVICE void combine_parts(const AttentionArgs& a, SplitShared<R>& shared,
 template <DType kKey, DType kValue, int R>
 STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
                                    kSplitBlocks<R>) void attend_part(AttentionArgs a,
-                                                                     SplitParts parts) {
+                                                                     SplitParts parts,
+                                                                     OwnToken own) {
   take_turn();
   auto& shared = *dynamic_shared<SplitShared<R>>();
   const Step step(a.step);
@@ -321,12 +324,11 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
   const std::int32_t* table = step.pages(step.sequence(t));
   const int begin = sees.begin + block_x() * plan.chunk;
   const int end = min_of(begin + plan.chunk, sees.end);
-  for (int i = thread_x(); i < R * team.columns(); i += threads_x()) {
-    const int r = i / team.columns();
-    const int column = i % team.columns();
-    const bool real = r < heads.count && column < a.head_dim;
-    shared.rest()[i] = real ? a.q.row(t)[(heads.first + r) * a.head_dim + column] : 0.0F;
-  }
+  if (own.k != nullptr)
+    turn_own_token<R>(a, own, heads, table, sees.end - 1, block_x() == plan.count - 1,
+                      shared.rest(), team.columns());
+  else
+    load_queries<R>(a, heads, shared.rest(), team.columns());
   for (int r = thread_x(); r < R; r += threads_x()) {
     shared.largest[r] = kLowest;
     shared.total[r] = 0.0F;

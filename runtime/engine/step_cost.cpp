@@ -25,8 +25,8 @@ StepCost node_cost(const Plan& plan, const PlannedNode& node, std::int64_t kv_to
   StepCost cost;
   const OpDesc& desc = node.op.desc;
   if (desc.kind() == OpKind::Embed || desc.kind() == OpKind::GatherRows) return cost;
-  if (desc.kind() == OpKind::Attention) {
-    // A cache without tokens leaves the queries.
+  if (desc.kind() == OpKind::Attention || desc.kind() == OpKind::RopeAttention) {
+    // A cache without tokens leaves the queries, and what is appended.
     const OpCost full = op_cost(desc, kv_tokens);
     cost.kv_bytes = static_cast<double>(full.bytes_read - op_cost(desc, 0).bytes_read);
     cost.flops = static_cast<double>(full.flops);

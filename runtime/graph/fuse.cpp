@@ -191,6 +191,41 @@ bool fuse_norm(Graph& graph, Device& device) {
   return false;
 }
 
+bool touches(const Node& node, const std::vector<Value>& states) {
+  for (const Value state : states)
+    for (const auto* operands : {&node.in, &node.inout})
+      for (const Value v : *operands)
+        if (same(v, state)) return true;
+  return false;
+}
+
+// attention(rope_append(q, k, v), pages) -> rope_attention, where nothing else reads the turned
+// queries, nor stands between the two with the same pages.
+bool fuse_rope_attention(Graph& graph, Device& device) {
+  for (std::size_t at = 0; at < graph.nodes.size(); ++at) {
+    const Node& attention = graph.nodes[at];
+    if (kind_of(attention) != OpKind::Attention) continue;
+    const std::size_t append = sole_producer(graph, attention.in[0], OpKind::RopeAppend);
+    if (append == kNoNode) continue;
+    const Node& turned = graph.nodes[append];
+    if (!same(attention.in[1], turned.inout[0]) || !same(attention.in[2], turned.inout[1]) ||
+        !same(attention.in[3], turned.in[6]))
+      continue;
+    bool between = false;
+    for (std::size_t i = append + 1; i < at; ++i)
+      between = between || touches(graph.nodes[i], turned.inout);
+    if (between) continue;
+    Node fused{RopeAttention{std::get<RopeAppend>(turned.attributes),
+                             std::get<Attention>(attention.attributes)},
+               turned.in, turned.inout, attention.out};
+    if (!supports(graph, device, fused)) continue;
+    const std::size_t gone[] = {append, at};
+    replace_nodes(graph, gone, append, std::move(fused));
+    return true;
+  }
+  return false;
+}
+
 using Rule = bool (*)(Graph&, Device&);
 
 void exhaust(Rule rule, Graph& graph, Device& device) {
@@ -202,7 +237,8 @@ void exhaust(Rule rule, Graph& graph, Device& device) {
 
 // Gated pairs and residuals come first: what they leave may be a group.
 void fuse(Graph& graph, Device& device, bool whole_matrices) {
-  for (const Rule rule : {fuse_gated, fuse_residual, fuse_group, fuse_rope_append})
+  for (const Rule rule :
+       {fuse_gated, fuse_residual, fuse_group, fuse_rope_append, fuse_rope_attention})
     exhaust(rule, graph, device);
   if (whole_matrices) exhaust(fuse_norm, graph, device);
 }

@@ -23,13 +23,24 @@ OpCost rows_only(const OpDesc& op) {
           written, 0};
 }
 
-OpCost attention_cost(const OpDesc& op, const Attention& a, std::int64_t kv_tokens) {
+OpCost attention_cost(const OpDesc& op, const Attention& a, const TensorDesc& k_pages,
+                      const TensorDesc& v_pages, std::int64_t kv_tokens) {
   const std::int64_t tokens = op.in[0].shape.rows();
   const std::int64_t context = a.window > 0 && a.window < kv_tokens ? a.window : kv_tokens;
-  const auto width = static_cast<std::int64_t>(row_bytes(op.in[1].dtype, a.head_dim) +
-                                               row_bytes(op.in[2].dtype, a.head_dim));
+  const auto width = static_cast<std::int64_t>(row_bytes(k_pages.dtype, a.head_dim) +
+                                               row_bytes(v_pages.dtype, a.head_dim));
   return {product(context, a.kv_heads, width) + byte_size(op.in[0]), bytes_of(op.out),
           4 * product(tokens, context, std::int64_t{a.heads} * a.head_dim)};
+}
+
+// Queries are between the two, and nowhere.
+OpCost rope_attention_cost(const OpDesc& op, const Attention& a, std::int64_t kv_tokens) {
+  OpCost cost = attention_cost(op, a, op.inout[0], op.inout[1], kv_tokens);
+  const std::uint64_t kv = byte_size(op.in[1]) + byte_size(op.in[2]);
+  cost.bytes_read += kv;
+  cost.bytes_written += kv;
+  cost.flops += static_cast<std::uint64_t>(op.in[0].shape.elements());
+  return cost;
 }
 
 // Of a matrix per expert only those with routes are read.
@@ -57,7 +68,9 @@ OpCost matmul_cost(const OpDesc& op) {
 OpCost op_cost(const OpDesc& op, std::int64_t kv_tokens) {
   if (op.kind() == OpKind::Embed || op.kind() == OpKind::GatherRows) return rows_only(op);
   if (const auto* a = std::get_if<Attention>(&op.attributes))
-    return attention_cost(op, *a, kv_tokens);
+    return attention_cost(op, *a, op.in[1], op.in[2], kv_tokens);
+  if (const auto* a = std::get_if<RopeAttention>(&op.attributes))
+    return rope_attention_cost(op, a->attention, kv_tokens);
   if (!matmul_weights(op.kind()).empty()) return matmul_cost(op);
   if (op.kind() == OpKind::KvAppend) {
     const std::uint64_t in = byte_size(op.in[0]) + byte_size(op.in[1]);

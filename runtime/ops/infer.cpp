@@ -93,21 +93,39 @@ Outputs infer(const KvAppend& op, Descs in) {
   return {};
 }
 
-Outputs infer(const RopeAppend& op, Descs in) {
-  expect_heads(op.rope, "rope_append", in[0], in[5]);
-  expect_width("rope_append", in[1], in[2], std::int64_t{op.kv_heads} * op.rope.head_dim);
+void expect_appended(const RopeAppend& op, std::string_view name, Descs in) {
+  expect_heads(op.rope, name, in[0], in[5]);
+  expect_width(name, in[1], in[2], std::int64_t{op.kv_heads} * op.rope.head_dim);
   for (const TensorDesc& norm : {in[3], in[4]})
     if (norm.shape.rank > 0)
-      expect(norm.shape.elements() == op.rope.head_dim, "rope_append", "elements of a norm",
+      expect(norm.shape.elements() == op.rope.head_dim, name, "elements of a norm",
              norm.shape.elements(), op.rope.head_dim);
+}
+
+Outputs infer(const RopeAppend& op, Descs in) {
+  expect_appended(op, "rope_append", in);
   return {in[0]};
 }
 
-Outputs infer(const Attention& op, Descs in) {
+void expect_queries(const Attention& op, std::string_view name, const TensorDesc& q) {
   const std::int64_t width = std::int64_t{op.heads} * op.head_dim;
-  expect(in[0].shape.columns() == width, "attention", "columns of q", in[0].shape.columns(), width);
-  expect(op.kv_heads > 0 && op.heads % op.kv_heads == 0, "attention", "heads modulo kv_heads",
+  expect(q.shape.columns() == width, name, "columns of q", q.shape.columns(), width);
+  expect(op.kv_heads > 0 && op.heads % op.kv_heads == 0, name, "heads modulo kv_heads",
          op.kv_heads > 0 ? op.heads % op.kv_heads : op.heads, 0);
+}
+
+Outputs infer(const Attention& op, Descs in) {
+  expect_queries(op, "attention", in[0]);
+  return {in[0]};
+}
+
+Outputs infer(const RopeAttention& op, Descs in) {
+  expect_appended(op.append, "rope_attention", in);
+  expect_queries(op.attention, "rope_attention", in[0]);
+  expect(op.attention.head_dim == op.append.rope.head_dim, "rope_attention", "head_dim",
+         op.attention.head_dim, op.append.rope.head_dim);
+  expect(op.attention.kv_heads == op.append.kv_heads, "rope_attention", "kv_heads",
+         op.attention.kv_heads, op.append.kv_heads);
   return {in[0]};
 }
 

@@ -167,6 +167,15 @@ struct LinearNorm {
   float eps = 0;
 };
 
+/// Fused as well: out = attention(rope_append(q, k, v), k_pages, v_pages), by the attributes of
+/// both, which agree in head_dim and kv_heads. in: q (T, heads * head_dim), k (T, kv_heads *
+/// head_dim), v likewise, q_norm (head_dim), k_norm (head_dim), inv_freq, step. inout: k_pages,
+/// v_pages. out like q; it may be written quantized or rounded.
+struct RopeAttention {
+  RopeAppend append;
+  Attention attention;
+};
+
 enum class OpKind : std::uint8_t {
 #define STRATA_OP(Type, name, inputs, inouts, outputs) Type,
 #include "runtime/ops/ops.def"

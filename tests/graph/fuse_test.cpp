@@ -133,8 +133,26 @@ Graph layer(const LayerOptions& options = {}) {
   return g.finish(g.add(x, g.project(mid, "down")));
 }
 
-TEST(Fuse, ALayerBecomesEightOps) {
+TEST(Fuse, ALayerBecomesSevenOps) {
   PlanningDevice device;
+  Graph graph = layer();
+  fuse(graph, device);
+  EXPECT_EQ(kinds(graph),
+            (Kinds{RmsNorm, LinearGroup, RopeAttention, Linear, RmsNorm, LinearGated, Linear}));
+  expect_in_order(graph);
+  const Node& attention = graph.nodes[2];
+  const auto& both = std::get<strata::RopeAttention>(attention.attributes);
+  EXPECT_EQ(both.append.eps, 1e-6F);
+  EXPECT_EQ(both.append.kv_heads, 2);
+  EXPECT_EQ(both.attention.heads, 2);
+  EXPECT_EQ(both.attention.scale, 1.0F);
+  EXPECT_EQ(infer_outputs(attention.attributes, describe(graph, attention).in),
+            describe(graph, attention).out);
+  EXPECT_EQ(attention.inout.size(), 2U);
+}
+
+TEST(Fuse, WithoutAttentionThatAppendsALayerBecomesEightOps) {
+  PlanningDevice device({RopeAttention});
   Graph graph = layer();
   fuse(graph, device);
   EXPECT_EQ(kinds(graph), (Kinds{RmsNorm, LinearGroup, RopeAppend, Attention, Linear, RmsNorm,
@@ -154,13 +172,13 @@ TEST(Fuse, ALayerOfWholeMatricesHasItsSecondNormInASum) {
   Graph graph = layer();
   fuse(graph, device, true);
   EXPECT_EQ(kinds(graph),
-            (Kinds{RmsNorm, LinearGroup, RopeAppend, Attention, LinearNorm, LinearGated, Linear}));
+            (Kinds{RmsNorm, LinearGroup, RopeAttention, LinearNorm, LinearGated, Linear}));
   expect_in_order(graph);
-  const Node& sum = graph.nodes[4];
+  const Node& sum = graph.nodes[3];
   EXPECT_EQ(std::get<strata::LinearNorm>(sum.attributes).eps, 1e-6F);
   EXPECT_EQ(infer_outputs(sum.attributes, describe(graph, sum).in), describe(graph, sum).out);
-  EXPECT_EQ(graph.nodes[5].in[0].id, sum.out[1].id);
-  EXPECT_EQ(graph.nodes[6].in[3].id, sum.out[0].id);
+  EXPECT_EQ(graph.nodes[4].in[0].id, sum.out[1].id);
+  EXPECT_EQ(graph.nodes[5].in[3].id, sum.out[0].id);
   PlanningDevice without({LinearNorm});
   Graph apart = layer();
   fuse(apart, without, true);
@@ -198,7 +216,7 @@ TEST(Fuse, OnlyNormsOfWholeSumsAreJoined) {
 }
 
 TEST(Fuse, ADeviceWithoutFusedOpsKeepsThePrimitives) {
-  PlanningDevice device({LinearGroup, RopeAppend, LinearGated});
+  PlanningDevice device({LinearGroup, RopeAppend, RopeAttention, LinearGated});
   device[Linear].supports = [](const OpDesc& op, const DeviceInfo&) {
     return op.in[3].shape.rank == 0;
   };
@@ -207,11 +225,11 @@ TEST(Fuse, ADeviceWithoutFusedOpsKeepsThePrimitives) {
 
 TEST(Fuse, EachOpIsAskedForOnItsOwn) {
   PlanningDevice no_group({LinearGroup});
-  EXPECT_EQ(fused(layer(), no_group), (Kinds{RmsNorm, Linear, Linear, Linear, RopeAppend, Attention,
-                                             Linear, RmsNorm, LinearGated, Linear}));
+  EXPECT_EQ(fused(layer(), no_group), (Kinds{RmsNorm, Linear, Linear, Linear, RopeAttention, Linear,
+                                             RmsNorm, LinearGated, Linear}));
   PlanningDevice no_gated({LinearGated});
-  EXPECT_EQ(fused(layer(), no_gated), (Kinds{RmsNorm, LinearGroup, RopeAppend, Attention, Linear,
-                                             RmsNorm, LinearGroup, SwiGlu, Linear}));
+  EXPECT_EQ(fused(layer(), no_gated), (Kinds{RmsNorm, LinearGroup, RopeAttention, Linear, RmsNorm,
+                                             LinearGroup, SwiGlu, Linear}));
 }
 
 TEST(Fuse, RopesThatDifferAreNotJoined) {
@@ -219,6 +237,7 @@ TEST(Fuse, RopesThatDifferAreNotJoined) {
   Graph graph = layer({.q_rope = {RopeStyle::interleaved, kHeadDim, kHeadDim, 1.0F}});
   const Kinds all = fused(graph, device);
   EXPECT_EQ(std::count(all.begin(), all.end(), RopeAppend), 0);
+  EXPECT_EQ(std::count(all.begin(), all.end(), RopeAttention), 0);
   EXPECT_EQ(std::count(all.begin(), all.end(), Rope), 2);
 }
 
@@ -226,14 +245,38 @@ TEST(Fuse, HeadNormsOfTwoEpsilonsStay) {
   PlanningDevice device;
   Graph graph = layer({.q_eps = 1e-5F});
   fuse(graph, device);
-  EXPECT_EQ(kinds(graph), (Kinds{RmsNorm, LinearGroup, RmsNorm, RmsNorm, RopeAppend, Attention,
-                                 Linear, RmsNorm, LinearGated, Linear}));
+  EXPECT_EQ(kinds(graph), (Kinds{RmsNorm, LinearGroup, RmsNorm, RmsNorm, RopeAttention, Linear,
+                                 RmsNorm, LinearGated, Linear}));
   EXPECT_FALSE(graph.nodes[4].in[3]);
   EXPECT_FALSE(graph.nodes[4].in[4]);
   expect_in_order(graph);
   const Kinds without = fused(layer({.norms = false}), device);
-  EXPECT_EQ(without, (Kinds{RmsNorm, LinearGroup, RopeAppend, Attention, Linear, RmsNorm,
-                            LinearGated, Linear}));
+  EXPECT_EQ(without,
+            (Kinds{RmsNorm, LinearGroup, RopeAttention, Linear, RmsNorm, LinearGated, Linear}));
+}
+
+// Turned queries that are read twice, or a cache that something else is put to in between.
+TEST(Fuse, AttentionAppendsOnlyWhatItAloneReads) {
+  PlanningDevice device;
+  for (const bool twice : {true, false}) {
+    Builder g;
+    const strata::Rope rope{RopeStyle::half_split, kHeadDim, kHeadDim, 1.0F};
+    const TensorDesc pages{DType::F16, Layout::rows, {1, kDim / kHeadDim, 16, kHeadDim}};
+    const Value k_pages = g.state("k", pages);
+    const Value v_pages = g.state("v", pages);
+    const Value x = g.input(kDim);
+    const Value q = g.rope(x, g.weight("freq"), rope);
+    const Value k = g.rope(g.project(x, "k"), g.weight("freq"), rope);
+    g.kv_append(k, x, k_pages, v_pages, {kDim / kHeadDim, kHeadDim});
+    if (!twice) g.kv_append(x, x, k_pages, v_pages, {kDim / kHeadDim, kHeadDim});
+    const Value a = g.attention(q, k_pages, v_pages, {2, 2, kHeadDim, 1.0F, 0});
+    Graph graph = g.finish(g.add(a, twice ? q : x));
+    fuse(graph, device);
+    const Kinds all = kinds(graph);
+    EXPECT_EQ(std::count(all.begin(), all.end(), RopeAppend), 1);
+    EXPECT_EQ(std::count(all.begin(), all.end(), Attention), 1);
+    expect_in_order(graph);
+  }
 }
 
 TEST(Fuse, WhatAnotherOpReadsStays) {

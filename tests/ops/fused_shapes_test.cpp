@@ -43,6 +43,35 @@ TEST(FusedShapes, RopeAppendIsLikeItsParts) {
   EXPECT_EQ(outputs(op, without_norms), Descs{f32(5, 256)});
 }
 
+TEST(FusedShapes, RopeAttentionIsLikeItsParts) {
+  const RopeAppend append{{RopeStyle::half_split, 64, 32, 1.0F}, 2, 1e-6F};
+  const Attention attention{4, 2, 64, 1.0F, 0};
+  const Descs in{f32(5, 256),   f32(5, 128),   f32(5, 128), vector_of(64),
+                 vector_of(64), vector_of(16), kStep};
+  const TensorDesc k_pages{DType::F16, Layout::rows, {9, 2, 16, 64}};
+  const TensorDesc v_pages{DType::Q8_0, Layout::rows, {9, 2, 16, 64}};
+  const RopeAttention fused{append, attention};
+  EXPECT_EQ(outputs(fused, in), Descs{f32(5, 256)});
+  EXPECT_THROW(outputs(RopeAttention{append, {4, 4, 64, 1.0F, 0}}, in), Error);
+  EXPECT_THROW(outputs(RopeAttention{append, {8, 2, 32, 1.0F, 0}}, in), Error);
+  Descs bad = in;
+  bad[3] = vector_of(32);
+  EXPECT_THROW(outputs(fused, bad), Error);
+
+  const OpDesc both{fused, in, {k_pages, v_pages}, {f32(5, 256)}};
+  const OpDesc first{append, in, {k_pages, v_pages}, {f32(5, 256)}};
+  const OpDesc second{attention, {f32(5, 256), k_pages, v_pages, kStep}, {}, {f32(5, 256)}};
+  for (const std::int64_t context : {0, 77}) {
+    const OpCost cost = op_cost(both, context);
+    const OpCost a = op_cost(first, context);
+    const OpCost b = op_cost(second, context);
+    const std::uint64_t q = byte_size(f32(5, 256));  // not written, nor read again
+    EXPECT_EQ(cost.bytes_read, a.bytes_read + b.bytes_read - q);
+    EXPECT_EQ(cost.bytes_written, a.bytes_written + b.bytes_written - q);
+    EXPECT_EQ(cost.flops, a.flops + b.flops);
+  }
+}
+
 TEST(FusedShapes, LinearGroupIsLikeItsLinears) {
   const TensorDesc x = f32(5, 64);
   const TensorDesc q{DType::Q4_0, Layout::rows, {96, 64}};

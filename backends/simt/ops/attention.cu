@@ -1,5 +1,6 @@
 #include "backends/simt/attention.h"
 #include "backends/simt/attention_matrix.h"
+#include "backends/simt/attention_op.h"
 #include "backends/simt/attention_split.h"
 #include "backends/simt/attention_tile.h"
 
@@ -9,7 +10,7 @@ namespace {
 // Tokens up to which the context is split: more of them fill the device without.
 constexpr std::int64_t kSplitTokens = 16;
 
-using PartKernel = void (*)(AttentionArgs, SplitParts);
+using PartKernel = void (*)(AttentionArgs, SplitParts, OwnToken);
 using TileKernel = void (*)(AttentionArgs);
 
 // Parts of the query heads of a kv head, a block each.
@@ -84,8 +85,8 @@ PartVariant part_variant(const AttentionArgs& a) {
   }
 }
 
-void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
-               Workspace workspace) {
+void launch_split(Stream& stream, const PreparedOp& op, const Operands& operands,
+                  Workspace workspace, const OwnToken& own) {
   const AttentionArgs a = arguments(op, operands);
   const std::int64_t tokens = operands.in[0].rows();
   if (tokens == 0) return;
@@ -97,7 +98,13 @@ void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
   const PartVariant variant = part_variant(a);
   const Grid blocks{kSplits, static_cast<unsigned>(a.k.kv_heads * a.parts),
                     static_cast<unsigned>(tokens)};
-  launch_overlapped(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts);
+  launch_overlapped(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts,
+                    own);
+}
+
+void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
+               Workspace workspace) {
+  launch_split(stream, op, operands, workspace, {});
 }
 
 template <int kDim>
@@ -173,6 +180,16 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
 }
 
 }  // namespace
+
+bool can_turn_own_token(const OpDesc& attention) {
+  return attention.in[0].shape.rows() == 1 && splits(attention) &&
+         parts_of(std::get<Attention>(attention.attributes)) == 1;
+}
+
+void run_with_own_token(Stream& stream, const PreparedOp& attention, const Operands& operands,
+                        Workspace workspace, const OwnToken& own) {
+  launch_split(stream, attention, operands, workspace, own);
+}
 
 const OpImpl attention_impl{supports, prepare};
 
