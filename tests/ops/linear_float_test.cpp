@@ -84,8 +84,8 @@ struct Case {
 struct Variant {
   const cpu::Kernels* kernels;
   void run(const cpu::LinearTask& task, std::int64_t begin, std::int64_t end) const {
-    std::vector<float> scratch(
-        static_cast<std::size_t>(cpu::kScratchRows * (task.k + 15) / 16 * 16 + 16));
+    std::vector<float> scratch(static_cast<std::size_t>(
+        std::max(cpu::kScratchRows * (task.k + 15) / 16 * 16 + 16, cpu::kFloatScratchBytes / 4)));
     auto* at = reinterpret_cast<std::byte*>(scratch.data());
     if (task.w_dtype == DType::BF16)
       kernels->linear_bf16(task, begin, end, at);
@@ -113,6 +113,8 @@ TEST(LinearFloat, EveryBatchFollowsTheReference) {
                            {17, 21, 1057},
                            {130, 67, 100},
                            {512, 5, 65},
+                           {257, 66, 2113},
+                           {700, 9, 1057},
                            {7, 6, 4129}}) {
       const Case c(dtype, s.tokens, s.n, s.k);
       for_each_variant([&](const Variant& variant) {
@@ -149,8 +151,17 @@ TEST(LinearFloat, BiasAndResidualAreAdded) {
 }
 
 TEST(LinearFloat, GatedPairsFollowTheReference) {
-  for (DType dtype : {DType::F32, DType::F16, DType::BF16, DType::Q4_K}) {
-    const Case c(dtype, 11, 37, 256);
+  struct Shape {
+    DType dtype;
+    std::int64_t tokens, k;
+  };
+  for (const auto& [dtype, tokens, k] : {Shape{DType::F32, 11, 256},
+                                         {DType::F16, 11, 256},
+                                         {DType::BF16, 11, 256},
+                                         {DType::Q4_K, 11, 256},
+                                         {DType::F32, 260, 1041},
+                                         {DType::BF16, 260, 2081}}) {
+    const Case c(dtype, tokens, 37, k);
     for_each_variant([&](const Variant& variant) {
       std::vector<float> out = c.zeros();
       cpu::LinearTask task = c.task(out);
@@ -177,11 +188,11 @@ TEST(LinearFloat, GatedPairsFollowTheReference) {
 // A value depends on its row of w and its row of x only.
 TEST(LinearFloat, SameBitsWhateverTheTile) {
   for (DType dtype : {DType::F32, DType::F16, DType::BF16, DType::Q6_K}) {
-    const Case c(dtype, 101, 99, dtype == DType::Q6_K ? 2304 : 2177);
+    const Case c(dtype, 301, 99, dtype == DType::Q6_K ? 2304 : 2177);  // by panels
     for_each_variant([&](const Variant& variant) {
       std::vector<float> all = c.zeros();
       variant.run(c.task(all), 0, c.n);
-      for (const std::int64_t count : {1, 2, 3, 4, 5, 6, 7, 17}) {
+      for (const std::int64_t count : {1, 2, 3, 4, 5, 6, 7, 17, 101, 256}) {
         std::vector<float> part = c.zeros();
         cpu::LinearTask task = c.task(part);
         task.x += (c.tokens - count) * task.x_stride;

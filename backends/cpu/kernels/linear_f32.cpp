@@ -14,10 +14,13 @@ static const std::byte* dequantized(const LinearTask& task, const std::byte* fro
 }
 
 // Rows [begin, end) of w, all rows of x (f32). `scratch` holds kScratchRows rows of k floats, k
-// rounded up to 16; half of them are w's and half w_up's. Unused for F32 and F16.
+// rounded up to 16; half of them are w's and half w_up's. For F32 and F16 it holds
+// kFloatScratchBytes from kFloatPanelTokens tokens on.
 void linear_f32(const LinearTask& task, std::int64_t begin, std::int64_t end, std::byte* scratch) {
-  if (task.w_dtype == DType::F32) return run_in_place<FloatKind::f32_by_f32>(task, begin, end);
-  if (task.w_dtype == DType::F16) return run_in_place<FloatKind::f16_by_f32>(task, begin, end);
+  if (task.w_dtype == DType::F32)
+    return run_in_place<FloatKind::f32_by_f32>(task, begin, end, scratch);
+  if (task.w_dtype == DType::F16)
+    return run_in_place<FloatKind::f16_by_f32>(task, begin, end, scratch);
   const std::int64_t stride = (task.k + kWide - 1) / kWide * kWide * 4;
   constexpr std::int64_t kAtOnce = kScratchRows / 2;
   for (std::int64_t row = begin; row < end; row += kAtOnce) {

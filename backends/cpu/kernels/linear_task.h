@@ -34,6 +34,18 @@ struct LinearTask {
 /// Rows of w that a float kernel converts at once into its scratch.
 inline constexpr std::int64_t kScratchRows = 16;
 
+/// The float kernels read rows of w where they lie, in 64 steps of at most 64 bytes at a time. From
+/// so many tokens on it pays to lay these columns of so many rows out one after the other first:
+/// rows whose distance is a large power of two fall on the same sets of the caches.
+inline constexpr std::int64_t kFloatChunkSteps = 64;
+inline constexpr std::int64_t kFloatRows = 64;
+inline constexpr std::int64_t kFloatPanelTokens = 256;
+inline constexpr std::int64_t kFloatMostTokens = 512;
+/// Their scratch then: the panel, and sums of the tokens, twice for a gated pair.
+inline constexpr std::int64_t kFloatPanelBytes = kFloatRows * kFloatChunkSteps * 64;
+inline constexpr std::int64_t kFloatSumBytes = kFloatMostTokens * kFloatRows * 4;
+inline constexpr std::int64_t kFloatScratchBytes = kFloatPanelBytes + 2 * kFloatSumBytes;
+
 /// Pieces that the integer kernels work in where there are many tokens: so many columns of so many
 /// rows of w are expanded at a time and meet so many tokens.
 inline constexpr std::int64_t kInt8Columns = 512;

@@ -16,17 +16,22 @@ std::int64_t int8_scratch_bytes(std::int64_t tokens, bool panels) {
   return panels ? 0 : kInt8PackedBytes;
 }
 
+// Scratch of one thread's float matmul of weights that are read as they are.
+std::size_t float_scratch_bytes(std::int64_t tokens) {
+  return tokens < kFloatPanelTokens ? 0 : static_cast<std::size_t>(kFloatScratchBytes);
+}
+
 // Scratch of one thread: rows of w as f32, or panels of w made ready for many tokens.
 std::size_t scratch_bytes(const TensorDesc& x, const TensorDesc& w) {
   const DType dtype = w.dtype;
   const std::int64_t k = w.shape.columns();
   switch (matmul_path(x.layout)) {
     case MatmulPath::f32:
-      if (dtype == DType::F32) return 0;
+      if (dtype == DType::F32 || dtype == DType::F16) return float_scratch_bytes(x.shape.rows());
       return static_cast<std::size_t>(kScratchRows) *
              aligned(static_cast<std::size_t>(k) * sizeof(float));
     case MatmulPath::bf16:
-      return 0;
+      return float_scratch_bytes(x.shape.rows());
     case MatmulPath::int8:
       break;
   }
