@@ -21,6 +21,10 @@ struct OwnToken {
   RopeShape shape;
 };
 
+/// Query heads of a kv head up to which a block turns them itself: where it has more of them, or
+/// the dtypes of the cache are known at run time only, it has no registers left for it.
+inline constexpr int kOwnQueries = 4;
+
 /// Rows of `columns` that turn_own_token() needs behind the queries: turns, and the key.
 inline constexpr int kOwnRows = 2;
 

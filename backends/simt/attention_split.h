@@ -324,11 +324,14 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
   const std::int32_t* table = step.pages(step.sequence(t));
   const int begin = sees.begin + block_x() * plan.chunk;
   const int end = min_of(begin + plan.chunk, sees.end);
-  if (own.k != nullptr)
-    turn_own_token<R>(a, own, heads, table, sees.end - 1, block_x() == plan.count - 1,
-                      shared.rest(), team.columns());
-  else
-    load_queries<R>(a, heads, shared.rest(), team.columns());
+  bool turned = true;
+  if constexpr (R <= kOwnQueries && kKey != kAnyDType) {
+    turned = own.k == nullptr;
+    if (!turned)
+      turn_own_token<R>(a, own, heads, table, sees.end - 1, block_x() == plan.count - 1,
+                        shared.rest(), team.columns());
+  }
+  if (turned) load_queries<R>(a, heads, shared.rest(), team.columns());
   for (int r = thread_x(); r < R; r += threads_x()) {
     shared.largest[r] = kLowest;
     shared.total[r] = 0.0F;

@@ -9,6 +9,7 @@ namespace {
 
 // Tokens up to which the context is split: more of them fill the device without.
 constexpr std::int64_t kSplitTokens = 16;
+static_assert(kOwnQueries <= kSharedHeads, "one block has all heads of a kv head");
 
 using PartKernel = void (*)(AttentionArgs, SplitParts, OwnToken);
 using TileKernel = void (*)(AttentionArgs);
@@ -182,8 +183,10 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
 }  // namespace
 
 bool can_turn_own_token(const OpDesc& attention) {
+  const Attention& attributes = std::get<Attention>(attention.attributes);
   return attention.in[0].shape.rows() == 1 && splits(attention) &&
-         parts_of(std::get<Attention>(attention.attributes)) == 1;
+         attributes.heads / attributes.kv_heads <= kOwnQueries &&
+         attention.in[1].dtype == attention.in[2].dtype;
 }
 
 void run_with_own_token(Stream& stream, const PreparedOp& attention, const Operands& operands,
