@@ -8,6 +8,7 @@
 #include <span>
 
 #include "backends/nvml.h"
+#include "runtime/core/hipblaslt_names.h"
 #include "runtime/core/vendor_libraries.h"
 
 namespace strata {
@@ -39,15 +40,24 @@ std::string rocblas_version(const SharedLibrary& library) {
   return number;
 }
 
-// hipBLAS says its version only where there is a GPU; its file has one too: libhipblas.so.0.1.
-std::string hipblas_version(const SharedLibrary& library) {
+// hipBLAS and hipBLASLt say their version only where there is a GPU; their files have one too:
+// libhipblas.so.0.1, libhipblaslt.so.1.0.70000.
+std::string file_version(const SharedLibrary& library, const char* known_function) {
   Dl_info place{};
-  const void* const known = library.symbol("hipblasCreate");
+  const void* const known = library.symbol(known_function);
   if (known == nullptr || dladdr(known, &place) == 0) return {};
   std::error_code failed;
   const std::string file = std::filesystem::canonical(place.dli_fname, failed).filename().string();
   const std::size_t at = file.find(".so.");
   return failed || at == std::string::npos ? "" : file.substr(at + 4);
+}
+
+std::string hipblas_version(const SharedLibrary& library) {
+  return file_version(library, "hipblasCreate");
+}
+
+std::string hipblaslt_version(const SharedLibrary& library) {
+  return file_version(library, "hipblasLtCreate");
 }
 
 struct Row {
@@ -65,8 +75,11 @@ constexpr Row kRows[] = {
     {BackendKind::cuda, "NCCL", kNcclNames, nccl_version,
      "for activations among GPUs of one machine; this version computes without",
      "install libnccl2, or name the folder of libnccl.so.2 in LD_LIBRARY_PATH"},
+    {BackendKind::hip, "hipBLASLt", kHipblasltNames, hipblaslt_version,
+     "products of prompts, where it is faster than our kernels", "install ROCm's hipblaslt"},
     {BackendKind::hip, "rocBLAS", kRocblasNames, rocblas_version,
-     "products of prompts with STRATA_MATMUL=library", "install librocblas0, or ROCm's rocblas"},
+     "products of prompts with STRATA_MATMUL=library, where hipBLASLt has no way",
+     "install librocblas0, or ROCm's rocblas"},
     {BackendKind::hip, "hipBLAS", kHipblasNames, hipblas_version,
      "not used: products call rocBLAS, which it calls too",
      "install libhipblas0, or ROCm's hipblas"},

@@ -27,7 +27,7 @@ namespace strata::cuda {
 struct VendorLibrary {};
 
 VendorLibrary* vendor_library(int) { return nullptr; }
-bool vendor_keeps_bits() { return false; }
+bool vendor_keeps_bits(const VendorWay&) { return false; }
 std::size_t vendor_workspace_bytes() { return 0; }
 std::vector<VendorWay> vendor_ways(VendorLibrary&, const VendorProduct&) { return {}; }
 bool vendor_takes(VendorLibrary&, const VendorWay&, const VendorProduct&) { return false; }
@@ -167,7 +167,7 @@ VendorLibrary* vendor_library(int device) {
   return place->second.get();
 }
 
-bool vendor_keeps_bits() { return true; }
+bool vendor_keeps_bits(const VendorWay&) { return true; }
 
 std::size_t vendor_workspace_bytes() { return kWorkspaceBytes; }
 

@@ -11,7 +11,8 @@ namespace strata::STRATA_SIMT {
 /// none.
 std::vector<DeviceInfo> list_simt_devices();
 
-/// Opens device `index`. Throws Error{device_missing} with the reason.
+/// Opens device `index`. Throws Error{device_missing} with the reason, and Error{usage} when
+/// matmul_wish() does.
 std::unique_ptr<Device> open_simt_device(int index);
 
 /// "13.0" of the 13000 that the runtimes call it.

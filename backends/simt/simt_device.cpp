@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "backends/simt/matmul_wish.h"
 #include "backends/simt/ops/impls.h"
 #include "backends/simt/probe.h"
 #include "backends/simt/simt_stream.h"
@@ -38,6 +39,7 @@ DeviceInfo device_info(int index, const Properties& found) {
 
 SimtDevice::SimtDevice(int index) {
   info_.id = {kBackend, index};
+  static_cast<void>(matmul_wish());
   Properties found;
   api::Status status = api::use_device(index);
   if (status == api::kSuccess) status = api::properties(index, &found);

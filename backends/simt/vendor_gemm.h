@@ -10,7 +10,8 @@
 #include "runtime_api.h"
 
 // The vendor's own library of matrix products, opened at run time. Each twin defines these
-// functions in its vendor_gemm.cpp: cuBLASLt, rocBLAS, and on simt-host one that is played.
+// functions in its vendor_gemm.cpp: cuBLASLt, hipBLASLt with rocBLAS behind it, and on simt-host
+// one that is played.
 namespace strata::STRATA_SIMT {
 
 /// out (rows, n) f32 = x (rows, k) bf16 * w (n, k)^T bf16 + add (rows, n) f32, sums in f32. Strides
@@ -41,9 +42,10 @@ struct VendorLibrary;
 /// or refuses the device. Thread-safe.
 VendorLibrary* vendor_library(int device);
 
-/// Whether a way gives a row of w the same sums whatever rows it is multiplied together with: then
-/// weights that come in row blocks give the bits of those that are resident.
-bool vendor_keeps_bits();
+/// Whether a way of vendor_ways() gives a row of w the same sums whatever rows it is multiplied
+/// together with, as far as its library says: then weights that come in row blocks give the bits of
+/// those that are resident.
+bool vendor_keeps_bits(const VendorWay& way);
 
 /// Scratch memory that a product takes.
 std::size_t vendor_workspace_bytes();

@@ -20,7 +20,7 @@ std::vector<std::string> names_of(BackendKind backend) {
 
 TEST(Libraries, EachBackendHasItsOwn) {
   EXPECT_THAT(names_of(BackendKind::cuda), ElementsAre("cuBLASLt", "NCCL", "NVML"));
-  EXPECT_THAT(names_of(BackendKind::hip), ElementsAre("rocBLAS", "hipBLAS", "RCCL"));
+  EXPECT_THAT(names_of(BackendKind::hip), ElementsAre("hipBLASLt", "rocBLAS", "hipBLAS", "RCCL"));
   EXPECT_THAT(names_of(BackendKind::cpu), IsEmpty());
 }
 

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 
 #include "runtime/core/device.h"
@@ -34,6 +35,8 @@ struct Machine {
   bool has_library = true;
   double library_seconds = 10;          ///< of a product, where a kernel of ours takes one
   std::int64_t library_least_rows = 0;  ///< of w: it takes no product with fewer
+  /// It sums in two pieces where w has so many rows.
+  std::int64_t library_splits_from = std::numeric_limits<std::int64_t>::max();
   std::atomic<std::uint64_t> library_products{0};
 };
 

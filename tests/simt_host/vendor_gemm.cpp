@@ -19,15 +19,19 @@ namespace {
 
 constexpr unsigned kThreads = 64;
 
-// Blocks (rows of x).
-void multiply(VendorProduct p) {
+// Blocks (rows of x). The sums in so many pieces.
+void multiply(VendorProduct p, int pieces) {
   const std::int64_t row = block_x();
   const auto* x = reinterpret_cast<const std::uint16_t*>(p.x + row * p.x_stride);
   for (std::int64_t n = thread_x(); n < p.n; n += threads_x()) {
     const auto* w = reinterpret_cast<const std::uint16_t*>(p.w + n * p.w_stride);
     float sum = 0;
-    for (std::int64_t k = 0; k < p.k; ++k)  // the product of two bf16 is exact
-      sum += bf16_to_float(x[k]) * bf16_to_float(w[k]);
+    for (int piece = 0; piece < pieces; ++piece) {
+      float part = 0;
+      for (std::int64_t k = piece * p.k / pieces; k < (piece + 1) * p.k / pieces; ++k)
+        part += bf16_to_float(x[k]) * bf16_to_float(w[k]);  // the product of two bf16 is exact
+      sum += part;
+    }
     if (p.add != nullptr) sum += reinterpret_cast<const float*>(p.add + row * p.add_stride)[n];
     reinterpret_cast<float*>(p.out + row * p.out_stride)[n] = sum;
   }
@@ -48,7 +52,7 @@ VendorLibrary* vendor_library(int device) {
   return library.machine->has_library ? &library : nullptr;
 }
 
-bool vendor_keeps_bits() { return true; }
+bool vendor_keeps_bits(const VendorWay&) { return true; }
 
 std::size_t vendor_workspace_bytes() { return 64; }
 
@@ -64,7 +68,8 @@ bool vendor_takes(VendorLibrary& library, const VendorWay&, const VendorProduct&
 void vendor_multiply(Stream& stream, VendorLibrary& library, const VendorWay&,
                      const VendorProduct& product, std::byte*) {
   ++library.machine->library_products;
-  launch(stream, multiply, {static_cast<unsigned>(product.rows)}, kThreads, 0, product);
+  const int pieces = product.n >= library.machine->library_splits_from ? 2 : 1;
+  launch(stream, multiply, {static_cast<unsigned>(product.rows)}, kThreads, 0, product, pieces);
 }
 
 VendorTrial vendor_trial() { return {32, 16}; }

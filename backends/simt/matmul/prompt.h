@@ -26,8 +26,8 @@ bool is_prompt_matmul(const OpDesc& op);
 /// The choice for a weight of this description, made once per process and device: by its dtype,
 /// layout and columns, whatever its rows and the tokens of the step, so that row blocks and chunks
 /// of a prompt are all computed alike. Measures at the first call, on memory of its own; then our
-/// own kernel is chosen if there is not enough of it. STRATA_MATMUL in the environment says "own"
-/// or "library" instead. Throws Error{usage} for another word.
+/// own kernel is chosen if there is not enough of it. matmul_wish() may say "own" or "library"
+/// instead. Throws Error{usage} when the library is wished for and there is none.
 PromptChoice choose_for_prompts(SimtDevice& device, const TensorDesc& w);
 
 /// Workspace that run_by_library() takes for a weight of this description in a step of so many

@@ -1,12 +1,14 @@
-#include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <vector>
 
 #include "backends/simt/matmul/launches.h"
 #include "backends/simt/matmul/matmul.h"
 #include "backends/simt/matmul/prompt.h"
+#include "backends/simt/matmul_wish.h"
 #include "runtime/core/error.h"
 
 // Which of the library's ways, or our own kernel, computes the products of prompts.
@@ -21,18 +23,6 @@ constexpr double kWorthIt = 0.97;
 constexpr int kSamples = 3;
 constexpr int kRunsPerSample = 3;
 
-enum class Asked { measured, own, library };
-
-Asked asked_choice() {
-  const char* const word = std::getenv("STRATA_MATMUL");
-  const std::string text = word != nullptr ? word : "";
-  if (text.empty() || text == "measured") return Asked::measured;
-  if (text == "own") return Asked::own;
-  if (text == "library") return Asked::library;
-  throw Error(ErrorCode::usage, "STRATA_MATMUL", "\"" + text + "\" is none of its words",
-              "measured, own or library");
-}
-
 // Numbers between -2 and 2, whether they are read as bf16 or as the scales of block types: zeros
 // would be multiplied faster than weights.
 STRATA_KERNEL STRATA_BOUNDS(kBlockThreads) void fill_noise(unsigned* to, std::int64_t words) {
@@ -43,11 +33,19 @@ STRATA_KERNEL STRATA_BOUNDS(kBlockThreads) void fill_noise(unsigned* to, std::in
   to[i] = (bits ^ bits >> 13) & 0xbfbfbfbfU;
 }
 
+VendorProduct trial_product(const TensorDesc& w) {
+  const auto [n, rows] = vendor_trial();
+  const std::int64_t k = w.shape.columns();
+  return {rows, n, k, nullptr, 2 * k, nullptr, 2 * k, nullptr, 0, nullptr, 4 * n};
+}
+
 // Products of the trial's shape on memory of their own.
 class Trial {
  public:
   Trial(SimtDevice& device, const TensorDesc& w)
-      : lanes_(device.limits().lanes), stream_(device.open_stream(StreamRole::compute)) {
+      : device_(device),
+        lanes_(device.limits().lanes),
+        stream_(device.open_stream(StreamRole::compute)) {
     const auto [n, rows] = vendor_trial();
     const std::int64_t k = w.shape.columns();
     const TensorDesc trial_w{w.dtype, w.layout, {n, k}};
@@ -65,10 +63,25 @@ class Trial {
     job_.routes.routes_per_x = 1;
     job_.aligned = k % 8 == 0;
     add_matrix(job_, dense_view(w_.data(), trial_w), dense_view(out_.data(), out));
-    like_ = {rows, n, k, nullptr, 2 * k, nullptr, 2 * k, nullptr, 0, nullptr, 4 * n};
   }
 
-  const VendorProduct& like() const { return like_; }
+  /// Whether the second half of the rows of w, with half of those of x, give the bits that they
+  /// give in the whole: libraries do not say all that they do with sizes.
+  bool keeps_bits(const PromptChoice& choice) {
+    choice_ = &choice;
+    const std::vector<float> in_whole = run() ? quadrant() : std::vector<float>();
+    const MatmulJob whole = job_;
+    MatmulMatrix& matrix = job_.matrices[0];
+    matrix.n /= 2;
+    matrix.out += std::int64_t{4} * matrix.n;
+    matrix.w += (job_.planes ? matrix.n / kPanelRows : matrix.n) * matrix.w_stride;
+    job_.rows /= 2;
+    stream_->fill({out_.data(), out_.bytes(), MemoryKind::device}, std::byte{0xff});
+    const std::vector<float> alone = run() ? quadrant() : std::vector<float>();
+    job_ = whole;
+    return !alone.empty() && alone.size() == in_whole.size() &&
+           std::memcmp(alone.data(), in_whole.data(), alone.size() * sizeof(float)) == 0;
+  }
 
   /// Seconds of one product; negative where the library does not take it.
   double seconds(const PromptChoice& choice) {
@@ -98,47 +111,61 @@ class Trial {
     return true;
   }
 
+  // Of the results: the first half of the rows of x, the second half of those of w.
+  std::vector<float> quadrant() {
+    const auto [n, rows] = vendor_trial();
+    const Buffer results = device_.allocate(out_.bytes(), MemoryKind::pinned);
+    stream_->copy({results.data(), results.bytes(), MemoryKind::pinned},
+                  {out_.data(), out_.bytes(), MemoryKind::device});
+    stream_->synchronize();
+    const auto* values = reinterpret_cast<const float*>(results.data());
+    std::vector<float> part;
+    for (std::int64_t row = 0; row < rows / 2; ++row)
+      part.insert(part.end(), values + row * n + n / 2, values + (row + 1) * n);
+    return part;
+  }
+
   static void sample(void* self) {
     for (int i = 0; i < kRunsPerSample; ++i) static_cast<Trial*>(self)->run();
   }
 
+  SimtDevice& device_;
   int lanes_;
   Buffer w_, x_, out_, workspace_;
   std::unique_ptr<Stream> stream_;  // goes first, and waits for its work
   MatmulJob job_{};
-  VendorProduct like_;
   const PromptChoice* choice_ = nullptr;
 };
 
 PromptChoice measured(SimtDevice& device, VendorLibrary& library, const TensorDesc& w) {
+  std::vector<VendorWay> ways = vendor_ways(library, trial_product(w));
+  std::erase_if(ways, [](const VendorWay& way) { return !vendor_keeps_bits(way); });
+  if (ways.empty()) return {};
   Trial trial(device, w);
   PromptChoice best;
   double best_seconds = trial.seconds(best) * kWorthIt;
-  for (const VendorWay& way : vendor_ways(library, trial.like())) {
+  for (const VendorWay& way : ways) {
     const PromptChoice choice{&library, way};
     const double seconds = trial.seconds(choice);
-    if (seconds < 0 || seconds >= best_seconds) continue;
+    if (seconds < 0 || seconds >= best_seconds || !trial.keeps_bits(choice)) continue;
     best = choice;
     best_seconds = seconds;
   }
   return best;
 }
 
-PromptChoice choose(SimtDevice& device, const TensorDesc& w, Asked asked) {
+PromptChoice choose(SimtDevice& device, const TensorDesc& w, MatmulWish asked) {
   VendorLibrary* const library = vendor_library(device.info().id.index);
-  if (asked == Asked::library) {
-    const std::int64_t k = w.shape.columns();
+  if (asked == MatmulWish::library) {
     std::vector<VendorWay> ways;
-    if (library != nullptr)
-      ways = vendor_ways(*library, {vendor_trial().rows, vendor_trial().n, k, nullptr, 2 * k,
-                                    nullptr, 2 * k, nullptr, 0, nullptr, 4 * vendor_trial().n});
+    if (library != nullptr) ways = vendor_ways(*library, trial_product(w));
     if (ways.empty())
       throw Error(ErrorCode::usage, "STRATA_MATMUL",
                   "\"library\" is asked for, and there is none for " + to_string(device.info().id),
                   "`strata doctor` says which library is missing; STRATA_MATMUL=own does without");
     return {library, ways.front()};
   }
-  if (library == nullptr || !vendor_keeps_bits()) return {};
+  if (library == nullptr) return {};
   try {
     return measured(device, *library, w);
   } catch (const Error& error) {
@@ -154,15 +181,16 @@ bool is_prompt_matmul(const OpDesc& op) {
   if (op.kind() != OpKind::Linear && op.kind() != OpKind::LinearNorm &&
       op.kind() != OpKind::LinearGroup && op.kind() != OpKind::LinearGated)
     return false;
-  const Asked asked = asked_choice();
-  return asked == Asked::library || (asked == Asked::measured && matmul_tokens(op) > kPromptTokens);
+  const MatmulWish asked = matmul_wish();
+  return asked == MatmulWish::library ||
+         (asked == MatmulWish::measured && matmul_tokens(op) > kPromptTokens);
 }
 
 PromptChoice choose_for_prompts(SimtDevice& device, const TensorDesc& w) {
-  using Key = std::tuple<int, Asked, DType, Layout, std::int64_t>;
+  using Key = std::tuple<int, MatmulWish, DType, Layout, std::int64_t>;
   static std::mutex mutex;
   static std::map<Key, PromptChoice> choices;
-  const Asked asked = asked_choice();
+  const MatmulWish asked = matmul_wish();
   const std::lock_guard lock(mutex);
   const Key key{device.info().id.index, asked, w.dtype, w.layout, w.shape.columns()};
   const auto known = choices.find(key);
