@@ -159,6 +159,13 @@ Telemetry device_telemetry([[maybe_unused]] const DeviceId& id) {
   return {};
 }
 
+ProductPaths product_paths([[maybe_unused]] const DeviceId& id) {
+#if STRATA_WITH_VULKAN
+  if (id.backend == BackendKind::vulkan) return vulkan::product_paths(id.index);
+#endif
+  return {};
+}
+
 Ceilings measure_ceilings(Device& device) {
   switch (device.info().id.backend) {
     case BackendKind::cpu:

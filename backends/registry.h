@@ -10,6 +10,7 @@
 #include "backends/nvml.h"
 #include "runtime/core/backend_status.h"
 #include "runtime/core/device.h"
+#include "runtime/core/product_paths.h"
 
 namespace strata {
 
@@ -49,6 +50,10 @@ std::unique_ptr<Device> open_device(std::string_view name, const DeviceOptions& 
 /// Clocks, power, PCIe and the like of a CUDA device now, through NVML; all is empty for other
 /// devices and without NVML, of which library_statuses() says why. Opens no device.
 Telemetry device_telemetry(const DeviceId& id);
+
+/// How a Vulkan device multiplies; all empty for other devices, which do not differ in it. Opens no
+/// device.
+ProductPaths product_paths(const DeviceId& id);
 
 /// What the device could at best do now, with all of its threads: takes under half a second and,
 /// for that time, memory that its caches do not hold. Nothing else may use the device meanwhile.

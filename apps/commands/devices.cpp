@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "apps/commands/commands.h"
+#include "apps/commands/product_paths.h"
 #include "backends/registry.h"
 #include "runtime/engine/memory_text.h"
 
@@ -86,6 +87,7 @@ Json as_json(const Found& found) {
       {"bf16_flops_per_second", rate_json(c.bf16_flops_per_second)},
       {"f32_flops_per_second", rate_json(c.f32_flops_per_second)},
       {"error", found.trouble.empty() ? Json() : Json(found.trouble)}};
+  device.update(paths_json(product_paths(info.id)));
   add_telemetry(found, device);
   return device;
 }
@@ -147,6 +149,7 @@ std::string as_text(const Found& found, bool measured) {
   if (info.software)
     text += fmt::format("{:<8} played by the CPU: used only with --device {}\n", "",
                         to_string(info.id));
+  text += paths_text(product_paths(info.id));
   if (info.id.backend == BackendKind::cuda) text += telemetry_text(found);
   if (measured) text += fmt::format("{:<8} measured: {}\n", "", rates_text(found));
   return text;

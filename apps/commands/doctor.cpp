@@ -7,6 +7,7 @@
 
 #include "apps/cli/placement.h"
 #include "apps/commands/commands.h"
+#include "apps/commands/product_paths.h"
 #include "backends/registry.h"
 #include "runtime/engine/memory_text.h"
 
@@ -22,14 +23,16 @@ struct Finding {
   BackendStatus status;
   std::vector<LibraryStatus> libraries;
   std::vector<Json> devices;
+  std::vector<ProductPaths> paths;  ///< of each device
 };
 
-Json try_device(const DeviceInfo& info, const DeviceOptions& options) {
+Json try_device(const DeviceInfo& info, const ProductPaths& paths, const DeviceOptions& options) {
   Json device = {{"id", to_string(info.id)},
                  {"name", info.name},
                  {"arch", info.arch},
                  {"driver", info.driver},
                  {"software", info.software}};
+  device.update(paths_json(paths));
   try {
     const MemoryUse memory = open_device(to_string(info.id), options)->memory();
     device["memory_bytes"] = memory.total;
@@ -46,11 +49,13 @@ std::vector<Finding> examine(const DeviceOptions& options, const std::vector<Dev
   const std::vector<BackendStatus> statuses = backend_statuses();
   std::vector<Finding> findings;
   for (std::size_t i = 0; i < builds.size(); ++i) {
-    Finding finding{builds[i], statuses[i], {}, {}};
+    Finding finding{builds[i], statuses[i], {}, {}, {}};
     if (builds[i].built) finding.libraries = library_statuses(builds[i].backend);
-    for (const DeviceInfo& info : present)
-      if (info.id.backend == builds[i].backend)
-        finding.devices.push_back(try_device(info, options));
+    for (const DeviceInfo& info : present) {
+      if (info.id.backend != builds[i].backend) continue;
+      finding.paths.push_back(product_paths(info.id));
+      finding.devices.push_back(try_device(info, finding.paths.back(), options));
+    }
     findings.push_back(std::move(finding));
   }
   return findings;
@@ -106,7 +111,8 @@ std::string as_text(const Finding& finding) {
   if (!status.hint.empty()) text += fmt::format("         try: {}\n", status.hint);
   if (finding.build.built) text += fmt::format("         built with {}\n", finding.build.toolkit);
   for (const LibraryStatus& library : finding.libraries) text += as_text(library);
-  for (const Json& device : finding.devices) text += device_text(device);
+  for (std::size_t i = 0; i < finding.devices.size(); ++i)
+    text += device_text(finding.devices[i]) + paths_text(finding.paths[i]);
   return text;
 }
 

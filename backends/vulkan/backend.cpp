@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "backends/vulkan/context.h"
+#include "backends/vulkan/ops/matmul_tiles.h"
 #include "backends/vulkan/vulkan_device.h"
 #include "runtime/core/error.h"
 
@@ -11,6 +12,22 @@ namespace {
 
 std::string refusal(const PhysicalDevice& device) {
   return fmt::format("{}: {}", device.info.name, device.why_not);
+}
+
+// For weights of blocks: F32 weights are multiplied in f32 everywhere.
+ProductPaths paths_of(const PhysicalDevice& device) {
+  const VulkanLimits& limits = device.limits;
+  ProductPaths paths{"plain arithmetic, f32", "plain arithmetic, f32",
+                     why_no_tiles(limits, device.info.software)};
+  if (paths.why_without_coopmat.empty()) {
+    const CooperativeShape& matrix = *tile_matrix(limits);
+    paths.prompts =
+        fmt::format("cooperative matrices ({}), f16 {}x{}x{}",
+                    limits.emulates_coopmat ? "emulated" : "KHR", matrix.m, matrix.n, matrix.k);
+  }
+  if (wanted_x(limits, DType::Q4_0, 1) == Layout::quantized)
+    paths.few_tokens = "integer dot products, int8";
+  return paths;
 }
 
 }  // namespace
@@ -55,6 +72,15 @@ std::vector<std::string> refused_devices() {
   } catch (const Error&) {  // status() says why there is none
   }
   return texts;
+}
+
+ProductPaths product_paths(int index) {
+  try {
+    for (const PhysicalDevice& device : examine_all(*shared_instance()))
+      if (device.why_not.empty() && device.info.id.index == index) return paths_of(device);
+  } catch (const Error&) {  // status() says why there is none
+  }
+  return {};
 }
 
 std::unique_ptr<Device> open_device(int index) {

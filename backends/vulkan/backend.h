@@ -6,6 +6,7 @@
 
 #include "runtime/core/backend_status.h"
 #include "runtime/core/device.h"
+#include "runtime/core/product_paths.h"
 
 namespace strata::vulkan {
 
@@ -24,6 +25,9 @@ std::vector<std::string> refused_devices();
 /// Opens device `index` of list_devices(). Throws Error{device_missing} with the reason when it is
 /// not there.
 std::unique_ptr<Device> open_device(int index);
+
+/// How device `index` of list_devices() multiplies; all empty when it is not there. Opens nothing.
+ProductPaths product_paths(int index);
 
 /// A short run of each kind (under half a second in all) on a device that open_device() opened.
 Ceilings measure_ceilings(Device& device);

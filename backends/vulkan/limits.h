@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace strata::vulkan {
@@ -36,6 +37,7 @@ struct VulkanLimits {
   bool has_int8 = false;          ///< arithmetic on bytes (memory is read by 32-bit words anyway)
   bool has_coopmat = false;       ///< cooperative_shapes is not empty
   std::vector<CooperativeShape> cooperative_shapes;
+  std::string why_no_coopmat;  ///< "" where has_coopmat: what the device lacks, or who forbids it
   /// The shapes are computed in plain arithmetic, as STRATA_VULKAN_COOPMAT=emulated wants it: a
   /// test of the shaders that are written for cooperative matrices.
   bool emulates_coopmat = false;

@@ -134,6 +134,20 @@ void read_shapes(const Instance& instance, PhysicalDevice& device) {
   device.limits.has_coopmat = !device.limits.cooperative_shapes.empty();
 }
 
+// Shaders with cooperative matrices need arithmetic on halves and Vulkan's memory model as well.
+void read_coopmat(const Instance& instance, PhysicalDevice& device, const Features& features) {
+  std::string& why_not = device.limits.why_no_coopmat;
+  if (!device.has(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME) ||
+      features.coopmat.cooperativeMatrix == VK_FALSE) {
+    why_not = "the device does not offer VK_KHR_cooperative_matrix";
+  } else if (!device.limits.has_f16 || features.vulkan12.vulkanMemoryModel == VK_FALSE) {
+    why_not = "the device has no arithmetic on halves, or not Vulkan's memory model";
+  } else {
+    read_shapes(instance, device);
+    if (!device.limits.has_coopmat) why_not = "the device offers none with sums in f32 or i32";
+  }
+}
+
 // STRATA_VULKAN_COOPMAT: "off", for a driver whose matrices are broken, or "emulated", for tests.
 void apply_coopmat_wish(PhysicalDevice& device) {
   const char* variable = std::getenv("STRATA_VULKAN_COOPMAT");
@@ -147,6 +161,7 @@ void apply_coopmat_wish(PhysicalDevice& device) {
   else if (wish != "off")
     device.why_not = fmt::format("STRATA_VULKAN_COOPMAT is \"{}\", neither off nor emulated", wish);
   limits.has_coopmat = !limits.cooperative_shapes.empty();
+  limits.why_no_coopmat = limits.has_coopmat ? "" : "STRATA_VULKAN_COOPMAT is off";
 }
 
 void read_limits(PhysicalDevice& device, const Properties& properties) {
@@ -192,10 +207,7 @@ void read_features(const Instance& instance, PhysicalDevice& device, const Prope
     limits.min_subgroup_size = sizes.minSubgroupSize;
     limits.max_subgroup_size = sizes.maxSubgroupSize;
   }
-  // Shaders with cooperative matrices need the other two.
-  if (features.coopmat.cooperativeMatrix != VK_FALSE && limits.has_f16 &&
-      features.vulkan12.vulkanMemoryModel != VK_FALSE)
-    read_shapes(instance, device);
+  read_coopmat(instance, device, features);
   apply_coopmat_wish(device);
   if (features.vulkan12.timelineSemaphore == VK_FALSE)
     device.why_not = "it has no timeline semaphores";

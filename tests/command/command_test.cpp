@@ -262,6 +262,12 @@ TEST_F(Command, DoctorExplainsEveryBackend) {
     EXPECT_EQ(backend.at("usable"), backend.at("reason") == "");
     EXPECT_EQ(backend.at("usable"), !backend.at("devices").empty());
     EXPECT_NE(backend.at("toolkit"), "");
+    for (const json& device : backend.at("devices"))
+      for (const char* field : {"prompt_products", "few_token_products"}) {
+        ASSERT_EQ(device.at(field).is_null(), name != "vulkan") << field;
+        if (name != "vulkan") continue;
+        EXPECT_THAT(text.out, HasSubstr(device.at(field).get<std::string>()));
+      }
     if (backend.at("usable")) continue;
     EXPECT_THAT(text.out, HasSubstr(backend.at("reason").get<std::string>()));
     EXPECT_NE(backend.at("hint"), "");
@@ -271,7 +277,10 @@ TEST_F(Command, DoctorExplainsEveryBackend) {
   }
   const json devices = json::parse(run_strata({"devices", "--json", "--no-measure"}).out);
   std::vector<std::string> listed;
-  for (const json& device : devices.at("devices")) listed.push_back(device.at("id"));
+  for (const json& device : devices.at("devices")) {
+    listed.push_back(device.at("id"));
+    EXPECT_TRUE(device.contains("why_without_cooperative_matrices"));
+  }
   EXPECT_THAT(listed, testing::Contains(object.at("default_device").get<std::string>()));
 }
 

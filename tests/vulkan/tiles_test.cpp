@@ -1,5 +1,6 @@
 // The tiles of cooperative matrices (shaders/include/gemm_tiles.glsl), in plain arithmetic: every
 // shape of matrix and tile that GPUs get, and numbers that halves alone cannot hold.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,13 +11,17 @@
 #include <limits>
 #include <random>
 
+#include "backends/vulkan/backend.h"
 #include "backends/vulkan/ops/matmul_tiles.h"
+#include "backends/vulkan/shader_table.h"
 #include "runtime/core/half.h"
 #include "tests/vulkan/on_vulkan.h"
 
 namespace strata::vulkan {
 namespace {
 
+using testing::HasSubstr;
+using testing::StartsWith;
 using Elements = CooperativeShape::Elements;
 
 TEST(VulkanTileMatrix, IsTheLargestThatDividesTheTiles) {
@@ -36,6 +41,30 @@ TEST(VulkanTileMatrix, IsTheLargestThatDividesTheTiles) {
   EXPECT_EQ(tile_matrix(limits)->n * tile_matrix(limits)->k, 256U);
   limits.min_subgroup_size = 128;
   EXPECT_EQ(tile_matrix(limits)->m * tile_matrix(limits)->n, 256U);
+}
+
+TEST(VulkanTileMatrix, WhyThereIsNoneIsSaid) {
+  VulkanLimits limits;
+  limits.min_subgroup_size = 32;
+  limits.max_invocations = 1024;
+  limits.shared_bytes = 64 << 10;
+  limits.why_no_coopmat = "it is too old";
+  EXPECT_THAT(why_no_tiles(limits, false), StartsWith("it is too old"));
+  limits.has_coopmat = limits.emulates_coopmat = true;
+  limits.cooperative_shapes = {{Elements::i8, 16, 16, 32}};
+  EXPECT_THAT(why_no_tiles(limits, false), HasSubstr("divides our tiles"));
+  limits.cooperative_shapes.push_back({Elements::f16, 16, 16, 16});
+  EXPECT_EQ(why_no_tiles(limits, false), "");
+  limits.shared_bytes = 16 << 10;
+  EXPECT_THAT(why_no_tiles(limits, false), HasSubstr("do not fit"));
+  EXPECT_EQ(why_no_tiles(limits, true), "");
+  limits.shared_bytes = 64 << 10;
+  limits.emulates_coopmat = false;
+  if (has_shader("gemm_coopmat")) {
+    EXPECT_EQ(why_no_tiles(limits, false), "");
+  } else {
+    EXPECT_THAT(why_no_tiles(limits, false), HasSubstr("glslc"));
+  }
 }
 
 class VulkanTiles : public OnVulkan {
@@ -316,6 +345,27 @@ TEST_F(VulkanTiles, AVariableChoosesThemForTests) {
   EXPECT_TRUE(limits_with("emulated").limits.emulates_coopmat);
   EXPECT_FALSE(limits_with("off").limits.has_coopmat);
   EXPECT_NE(limits_with("on").why_not.find("STRATA_VULKAN_COOPMAT"), std::string::npos);
+}
+
+// What `strata devices` and `strata doctor` say.
+TEST_F(VulkanTiles, ThePathOfPromptsIsTold) {
+  const auto paths_with = [&](const char* value) {
+    const Variable variable("STRATA_VULKAN_COOPMAT", value);
+    return product_paths(0);
+  };
+  EXPECT_EQ(paths_with("emulated").prompts, "cooperative matrices (emulated), f16 16x16x16");
+  EXPECT_EQ(paths_with("emulated").why_without_coopmat, "");
+  EXPECT_EQ(paths_with("off").prompts, "plain arithmetic, f32");
+  EXPECT_THAT(paths_with("off").why_without_coopmat, HasSubstr("STRATA_VULKAN_COOPMAT is off"));
+  const VulkanLimits& limits = examine_all(*instance_).at(0).limits;
+  const ProductPaths paths = paths_with(nullptr);
+  EXPECT_EQ(paths.prompts == "plain arithmetic, f32", !paths.why_without_coopmat.empty());
+  if (!limits.has_coopmat) {
+    EXPECT_THAT(paths.why_without_coopmat, HasSubstr("does not offer VK_KHR_cooperative_matrix"));
+  }
+  EXPECT_EQ(paths.few_tokens,
+            limits.has_fast_int_dot ? "integer dot products, int8" : "plain arithmetic, f32");
+  EXPECT_EQ(product_paths(99).prompts, "");
 }
 
 // F32 weights keep all of f32, and a few rows need no tiles.

@@ -1,6 +1,7 @@
 #include "backends/vulkan/ops/matmul_tiles.h"
 
 #include <algorithm>
+#include <string>
 
 #include "backends/vulkan/shader_table.h"
 
@@ -52,6 +53,11 @@ struct TileShader {
   std::string_view experts;
 };
 
+TileShader tile_shader(const VulkanLimits& limits) {
+  return limits.emulates_coopmat ? TileShader{"gemm_emulated", "gemm_experts_emulated"}
+                                 : TileShader{"gemm_coopmat", "gemm_experts_coopmat"};
+}
+
 }  // namespace
 
 const CooperativeShape* tile_matrix(const VulkanLimits& limits) {
@@ -66,13 +72,25 @@ const CooperativeShape* tile_matrix(const VulkanLimits& limits) {
   return best;
 }
 
+std::string why_no_tiles(const VulkanLimits& limits, bool software) {
+  std::string why = limits.has_coopmat ? "" : limits.why_no_coopmat;
+  const CooperativeShape* const matrix = tile_matrix(limits);
+  if (limits.has_coopmat && matrix == nullptr)
+    why = "none that the device offers, of f16 with sums in f32, divides our tiles";
+  else if (matrix != nullptr && !fits(limits, kFlat, *matrix) &&
+           !(software && fits(limits, kSmall, *matrix)))
+    why = "our tiles do not fit into the shared memory or the work groups of the device";
+  if (!has_shader(tile_shader(limits).name))
+    why += std::string(why.empty() ? "" : "; and ") +
+           "this build has no shaders for them: its glslc was older than 2024";
+  return why;
+}
+
 bool plan_tiles(MatmulKernel& kernel, const MatmulShape& shape) {
   const VulkanLimits& limits = kernel.device->limits();
   const CooperativeShape* matrix = tile_matrix(limits);
   if (matrix == nullptr || shape.dtype == DType::F32 || shape.x != Layout::rows) return false;
-  const bool emulated = limits.emulates_coopmat;
-  const TileShader shader = emulated ? TileShader{"gemm_emulated", "gemm_experts_emulated"}
-                                     : TileShader{"gemm_coopmat", "gemm_experts_coopmat"};
+  const TileShader shader = tile_shader(limits);
   const std::string_view name = shape.experts > 0 ? shader.experts : shader.name;
   if (!has_shader(name)) return false;
   // Routes fall on experts unevenly: tiles for their mean.
@@ -84,7 +102,7 @@ bool plan_tiles(MatmulKernel& kernel, const MatmulShape& shape) {
   if (!fits(limits, tile, *matrix)) return false;
   kernel.tiles = true;
   kernel.shader = name;
-  kernel.name = emulated ? "gemm f16 emulated" : "gemm f16 coopmat";
+  kernel.name = limits.emulates_coopmat ? "gemm f16 emulated" : "gemm f16 coopmat";
   const std::uint32_t lanes[] = {std::min(kHalfRowLanes, limits.max_invocations)};
   kernel.half_rows = kernel.device->pipeline("half_rows", lanes);
   MatmulConstants& c = kernel.constants;

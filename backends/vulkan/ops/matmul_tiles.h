@@ -10,6 +10,10 @@ namespace strata::vulkan {
 /// The matrix that tiles are made of, of those that the device offers; null where none fits.
 const CooperativeShape* tile_matrix(const VulkanLimits& limits);
 
+/// Why prompts are not multiplied by matrices: what the device lacks, or this build; "" where they
+/// are. `software`: the CPU plays the device.
+std::string why_no_tiles(const VulkanLimits& limits, bool software);
+
 /// Completes `kernel` for `shape`, all but what choose_matmul() knows of itself. False, and nothing
 /// done, where the device, this build's shaders, or F32 weights do not allow it.
 bool plan_tiles(MatmulKernel& kernel, const MatmulShape& shape);
