@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -40,6 +41,10 @@ class VulkanDevice final : public Device {
   /// Of every pipeline.
   VkPipelineLayout pipeline_layout() const;
 
+  /// Dispatches that its streams recorded so far; a replay records none.
+  std::uint64_t dispatches() const { return dispatches_.load(std::memory_order_relaxed); }
+  void count_dispatch() { dispatches_.fetch_add(1, std::memory_order_relaxed); }
+
   Context& context() const { return *context_; }
   MemoryMap& memory_map() const { return *memory_; }
 
@@ -47,6 +52,7 @@ class VulkanDevice final : public Device {
   std::shared_ptr<Context> context_;
   std::unique_ptr<MemoryMap> memory_;
   std::unique_ptr<PipelineCache> pipelines_;
+  std::atomic<std::uint64_t> dispatches_{0};
 };
 
 }  // namespace strata::vulkan

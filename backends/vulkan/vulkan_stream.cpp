@@ -41,7 +41,8 @@ struct StreamState {
   Queue& queue;
   CommandRing ring;
   Staging staging;
-  Buffer patterns;    // for fills of less than a word
+  Buffer patterns;  // for fills of less than a word
+  Buffer tickets;
   Commands commands;  // of the open command buffer, or of the recording
   std::vector<VkCommandBuffer> batch;
   std::vector<Dependency> after;
@@ -141,7 +142,11 @@ struct StreamState {
 };
 
 VulkanStream::VulkanStream(VulkanDevice& device, StreamRole role)
-    : state_(std::make_unique<StreamState>(device, role)) {}
+    : state_(std::make_unique<StreamState>(device, role)) {
+  if (role != StreamRole::compute) return;
+  state_->tickets = device.allocate(kTickets * sizeof(std::uint32_t), MemoryKind::device);
+  fill({state_->tickets.data(), state_->tickets.bytes(), MemoryKind::device}, std::byte{0});
+}
 
 VulkanStream::~VulkanStream() {
   try {
@@ -254,9 +259,14 @@ void VulkanStream::dispatch(VkPipeline pipeline, const void* push, std::uint32_t
   if (x == 0 || y == 0 || z == 0) return;
   if (!state_->queue.computes)
     throw std::logic_error(state_->context.name() + ": an op on a stream that only copies");
+  state_->device.count_dispatch();
   state_->next().dispatch(state_->device.pipeline_layout(), pipeline, push, push_bytes, x, y, z);
 }
 
 VulkanDevice& VulkanStream::device() const { return state_->device; }
+
+std::uint64_t VulkanStream::tickets() const {
+  return reinterpret_cast<std::uint64_t>(state_->tickets.data());
+}
 
 }  // namespace strata::vulkan

@@ -11,6 +11,9 @@ namespace strata::vulkan {
 class VulkanDevice;
 struct StreamState;
 
+/// Counters of a stream that computes.
+inline constexpr std::int64_t kTickets = 8192;
+
 /// Work is recorded into a command buffer; flush() submits it. A ticket is a value of the stream's
 /// timeline semaphore.
 class VulkanStream final : public Stream {
@@ -39,6 +42,10 @@ class VulkanStream final : public Stream {
                 std::uint32_t y = 1, std::uint32_t z = 1);
 
   VulkanDevice& device() const;
+
+  /// The address of kTickets 32-bit counters, which are zero before and after every dispatch; 0
+  /// where the stream does not compute. Work of other streams leaves them alone.
+  std::uint64_t tickets() const;
 
  private:
   std::unique_ptr<StreamState> state_;

@@ -41,6 +41,10 @@ struct Task {
 #include "include/gemv_route.glsl"
 #else
 #include "include/gemv_matrix.glsl"
+#ifdef X_INT8
+#include "include/gemv_quantized.glsl"
+#define CAN_QUANTIZE
+#endif
 #endif
 
 void keep_part(uint at, float part) {
@@ -124,6 +128,15 @@ void main() {
     if (row >= task.rows || t >= task.tokens) continue;
     float value = whole_sum(i);
     if (GATED != 0u) value = silu_times(value, whole_sum(kOutRows * TOKENS + i));
+#ifdef CAN_QUANTIZE
+    if (QUANTIZED != 0u) {
+      store_shared(task, row, t, value);
+      continue;
+    }
+#endif
     store_out(task, row, t, value);
   }
+#ifdef CAN_QUANTIZE
+  if (QUANTIZED != 0u) quantize_when_last(task);
+#endif
 }

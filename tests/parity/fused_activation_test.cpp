@@ -101,7 +101,9 @@ void check_gated(Device& device, DType dtype, std::int64_t rows, std::int64_t n,
   const TensorDesc direct{DType::I8, Layout::quantized, {rows, n}};
   const std::vector<TensorView> in{x.view, gate.view, up.view};
   const bool supported = op_supports(device, LinearGated{}, in, {dense_view(x.view.data, direct)});
-  EXPECT_TRUE(supported || device.info().id.backend != BackendKind::simt_host) << what;
+  const BackendKind backend = device.info().id.backend;
+  EXPECT_TRUE(supported || (backend != BackendKind::simt_host && backend != BackendKind::vulkan))
+      << what;
   if (!supported) return;
   check(device, LinearGated{}, in, {rows, n}, what);
 
@@ -123,6 +125,9 @@ void check_gated(Device& device, DType dtype, std::int64_t rows, std::int64_t n,
   const Tensor got = make_tensor({DType::I8, Layout::quantized, wide.shape}, std::byte{0x5a});
   const OpAttributes op = LinearExpertsGated{2, true};
   const std::vector<TensorView> routed{x.view, gates.view, ups.view, begins.view, sorted.view};
+  const bool routes_too = op_supports(device, op, routed, {got.view});
+  EXPECT_TRUE(routes_too || backend != BackendKind::simt_host) << what;
+  if (!routes_too) return;
   run_op(device, op, routed, {plain.view});
   run_op(device, Quantize{}, {plain.view}, {want.view});
   run_op(device, op, routed, {got.view});

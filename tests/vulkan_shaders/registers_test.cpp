@@ -41,10 +41,10 @@ std::vector<Case> matmul_cases() {
       all.insert(all.end(), rest.begin(), rest.end());
       cases.push_back({shader, all, std::string(shader) + " " + std::string(info.name)});
     };
-    add("gemv", {4, 1, 2, 1, 16}, 0);
-    add("gemv", {2, 8, 2, 1, 16}, 1);
+    add("gemv", {4, 1, 2, 0, 16}, 0);
+    add("gemv", {2, 8, 2, 0, 16}, 1);
     if (blocks != 0) add("gemv_int8", {4, 1, 2, 1, 16}, 1);
-    if (blocks != 0) add("gemv_int8", {2, 8, 2, 1, 16}, 0);
+    if (blocks != 0) add("gemv_int8", {2, 8, 2, 0, 16}, 0);
     add("gemm", {64, 32, 2, 1, 4}, 1);
   }
   return cases;

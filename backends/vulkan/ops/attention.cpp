@@ -1,3 +1,4 @@
+#include "backends/vulkan/ops/activation.h"
 #include "backends/vulkan/ops/heads.h"
 
 namespace strata::vulkan {
@@ -53,11 +54,24 @@ struct State {
   std::size_t states_offset = 0;   // into the workspace
 };
 
+std::uint32_t splits_of(std::int64_t tokens) {
+  for (const SplitRule& rule : kSplitRules)
+    if (tokens <= rule.tokens) return rule.splits;
+  return 1;
+}
+
+// What adds up the parts can write them as the next matmul wants them; prompts have no parts.
+bool can_write(const TensorDesc& out, std::int32_t head_dim) {
+  return is_f32_rows(out) ||
+         (is_activation(out) && head_dim % kScaleBlock == 0 && splits_of(out.shape.rows()) > 1);
+}
+
 bool supports(const OpDesc& op, const DeviceInfo&) {
   const Attention& attention = std::get<Attention>(op.attributes);
-  return is_f32_rows(op.in[0]) && is_f32_rows(op.out[0]) && attention.window >= 0 &&
-         attention.kv_heads > 0 && attention.heads % attention.kv_heads == 0 &&
-         attention.head_dim % 4 == 0 && attention.head_dim <= kMostAttentionDim &&
+  return is_f32_rows(op.in[0]) && can_write(op.out[0], attention.head_dim) &&
+         attention.window >= 0 && attention.kv_heads > 0 &&
+         attention.heads % attention.kv_heads == 0 && attention.head_dim % 4 == 0 &&
+         attention.head_dim <= kMostAttentionDim &&
          is_cache(op.in[1], attention.kv_heads, attention.head_dim) &&
          is_cache(op.in[2], attention.kv_heads, attention.head_dim) &&
          op.in[1].shape[2] == op.in[2].shape[2];
@@ -75,12 +89,6 @@ std::uint32_t most_rows(const VulkanLimits& limits, std::uint32_t head_dim) {
   std::uint32_t rows = kMostRows;
   while (rows > 1 && shared_bytes(rows, head_dim) > limits.shared_bytes) rows -= 1;
   return rows;
-}
-
-std::uint32_t splits_of(std::int64_t tokens) {
-  for (const SplitRule& rule : kSplitRules)
-    if (tokens <= rule.tokens) return rule.splits;
-  return 1;
 }
 
 void run(Stream& stream, const PreparedOp& op, const Operands& operands, Workspace workspace) {
@@ -140,8 +148,8 @@ PreparedOp prepare(Device& device, const OpDesc& op) {
                                      head_dim % 8 == 0 ? 8U : 4U};
   state->attend = vulkan.pipeline("attention", constants);
   if (state->splits == 1) return prepared(op, run, "attention tiles", std::move(state));
-  const std::uint32_t combine[] = {kCombineThreads, head_dim, size32(attention.heads),
-                                   state->splits};
+  const std::uint32_t combine[] = {kCombineThreads, layout_constant(op.out[0].layout), head_dim,
+                                   size32(attention.heads), state->splits};
   state->combine = vulkan.pipeline("attention_combine", combine);
   const std::size_t parts = static_cast<std::size_t>(tokens * attention.heads) * state->splits;
   state->states_offset = parts * head_dim * sizeof(float);

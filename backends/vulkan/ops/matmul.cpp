@@ -63,6 +63,8 @@ void plan_gemv(MatmulKernel& kernel, const MatmulShape& shape) {
   kernel.name = int8 ? "gemv int8" : "gemv f32";
   MatmulConstants& c = kernel.constants;
   c.lanes = gemv_lanes(limits, fast, shape.k / unit_columns(shape.dtype));
+  if (int8) c.lanes = std::max(c.lanes, 8U);  // that make a block int8
+  c.token_quads = shape.quantized ? 1 : 0;
   const auto tokens = static_cast<std::uint32_t>(std::min(shape.tokens, kGemvTokens));
   c.tokens = shape.experts > 0 ? 1 : std::bit_ceil(std::max(tokens, 1U));
   // A CPU that plays the GPU compiles longer than it runs: little code for it.

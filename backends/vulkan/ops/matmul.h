@@ -22,6 +22,7 @@ struct MatmulShape {
   std::int64_t experts = 0;  ///< 0: one matrix for all rows
   std::int64_t routes = 0;   ///< of all experts, capacity
   std::int64_t n = 0;        ///< outputs of a row of x; 0: not known
+  bool quantized = false;    ///< the result of a gated pair is made int8, of x that is int8
 };
 
 /// The specialisation constants of gemv.glsl, gemm.glsl and gemm_tiles.glsl, in their order.
@@ -37,8 +38,9 @@ struct MatmulConstants {
   std::uint32_t tokens = 1;  ///< rows of x per work group
   /// gemv: partial sums of an output; gemm: quads of rows per lane; tiles: rows of a subgroup
   std::uint32_t parts = 1;
-  std::uint32_t token_quads = 1;  ///< gemm: quads of tokens per lane; tiles: tokens of a subgroup
-  std::uint32_t unroll = 1;       ///< gemv: pieces of a unit; gemm: columns
+  /// gemm: quads of tokens per lane; tiles: tokens of a subgroup; gemv: 1, the result becomes int8
+  std::uint32_t token_quads = 1;
+  std::uint32_t unroll = 1;  ///< gemv: pieces of a unit; gemm: columns
   /// Tiles: the matrices of a subgroup are (m, k) times (k, n).
   std::uint32_t m = 0;
   std::uint32_t n = 0;
