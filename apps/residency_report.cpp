@@ -96,9 +96,9 @@ Json stream_json(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
   return {{"unit_bytes", plan.block.target_bytes}, {"device_slots", plan.slots},
           {"device_slot_bytes", plan.need.slots},  {"ring_slots", plan.ring_slots},
-          {"packed_bytes", plan.need.packed},      {"pinned_bytes", plan.pinned_bytes},
-          {"host_bytes", plan.host_bytes},         {"prompt_chunk", plan.shape.max_tokens},
-          {"experts", experts_json(plan)}};
+          {"packed_bytes", plan.need.packed},      {"file_layout", plan.block.file_layout},
+          {"pinned_bytes", plan.pinned_bytes},     {"host_bytes", plan.host_bytes},
+          {"prompt_chunk", plan.shape.max_tokens}, {"experts", experts_json(plan)}};
 }
 
 Json links_json(const ResidencyPlan& plan) {
@@ -208,10 +208,10 @@ std::string stream_lines(const Residency& residency) {
   std::string text = plan.expert_slots > 0 ? expert_lines(residency) : std::string();
   if (plan.block.target_bytes > 0)
     text += fmt::format(
-        "stream       units of {}, {} slots on {}, {} in the ring; prompts in chunks of {} "
+        "stream       units of {}, {} slots on {}, {} in the ring{}; prompts in chunks of {} "
         "tokens\n",
         bytes_text(plan.block.target_bytes), plan.slots, residency.request.device, plan.ring_slots,
-        plan.shape.max_tokens);
+        plan.block.file_layout ? ", computed in the file's layout" : "", plan.shape.max_tokens);
   text += "\nlink          bytes/token          limit   busy/token\n";
   for (const LinkUse& link : plan.links) text += link_line(link);
   if (!plan.predicted) return text + "\nno prediction: not all links were measured\n";

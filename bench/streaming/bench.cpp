@@ -171,7 +171,8 @@ MeasuredLinks links_now(const Options& options, const Model& model, Device& devi
                   10 * options.upload,
                   kAtOnce,
                   kAtOnce,
-                  kAtOnce};
+                  kAtOnce,
+                  10 * options.upload};
   return links;
 }
 

@@ -1,15 +1,12 @@
 #include "runtime/engine/measure_links.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cstring>
-#include <map>
-#include <optional>
 #include <utility>
 #include <vector>
 
 #include "backends/registry.h"
 #include "runtime/core/error.h"
+#include "runtime/engine/measure_layouts.h"
 #include "runtime/engine/step_cost.h"
 
 namespace strata {
@@ -84,60 +81,6 @@ double upload_speed(Device& device) {
   }
 }
 
-// The type that most of the model's bytes have, if kernels want it in another layout.
-std::optional<DType> packed_dtype(const ModelFile& file) {
-  std::map<DType, std::uint64_t> bytes;
-  for (const TensorInfo& tensor : file.tensors())
-    if (const std::optional<DType> dtype = tensor.dtype()) bytes[*dtype] += tensor.bytes;
-  const auto most =
-      std::ranges::max_element(bytes, {}, [](const auto& of_dtype) { return of_dtype.second; });
-  if (most == bytes.end() || !is_quantized(most->first)) return std::nullopt;
-  return most->first;
-}
-
-// A matmul of one token, in the layout of x that the device wants for these weights.
-OpDesc one_token(Device& device, const TensorDesc& w) {
-  const TensorDesc x{DType::F32, Layout::rows, {1, w.shape.columns()}};
-  OpDesc desc{Linear{}, {x, w, {}, {}}, {}, {{DType::F32, Layout::rows, {1, w.shape.rows()}}}};
-  desc.in[0].layout = prepare_op(device, desc).wanted[0];
-  desc.in[0].dtype = activation_dtype(desc.in[0].layout);
-  return desc;
-}
-
-// Bytes/s of weights as the file has them, by a matmul of one token: 0 where that is no other
-// layout than the kernels', or where memory is short.
-double file_layout_speed(const Model& model, Device& device) {
-  constexpr std::int64_t kColumns = 4096;
-  constexpr int kRounds = 4;
-  const std::optional<DType> dtype = packed_dtype(model.file());
-  if (!device.info().unified || !dtype) return 0;
-  TensorDesc w{*dtype, Layout::rows, {1, kColumns}};
-  const std::uint64_t most = std::min(4 * kPiece, device.memory().free / 8);
-  w.shape[0] = static_cast<std::int64_t>(most / byte_size(w));
-  if (w.shape[0] == 0) return 0;
-  const OpDesc desc = one_token(device, w);
-  const PreparedOp op = prepare_op(device, desc);
-  const Buffer weights = device.allocate(byte_size(w), MemoryKind::device);
-  const Buffer x = device.allocate(byte_size(desc.in[0]), MemoryKind::device);
-  const Buffer out = device.allocate(byte_size(desc.out[0]), MemoryKind::device);
-  const Buffer work =
-      device.allocate(std::max<std::size_t>(op.workspace_bytes, 1), MemoryKind::device);
-  std::memset(weights.data(), 0x3c, weights.bytes());  // every scale is about one
-  std::memset(x.data(), 0, x.bytes());
-  const TensorView in[] = {dense_view(x.data(), desc.in[0]), dense_view(weights.data(), w), {}, {}};
-  const TensorView made = dense_view(out.data(), desc.out[0]);
-  const std::unique_ptr<Stream> stream = device.open_stream(StreamRole::compute);
-  double best = 0;
-  for (int round = 0; round < kRounds; ++round) {
-    const auto begin = std::chrono::steady_clock::now();
-    op.run(*stream, op, {in, {}, {&made, 1}}, {work.data(), op.workspace_bytes});
-    stream->synchronize();
-    const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, static_cast<double>(weights.bytes()) / spent.count());
-  }
-  return best;
-}
-
 }  // namespace
 
 void MeasuredLinks::read_by(ReadMethod wanted) {
@@ -165,8 +108,8 @@ MeasuredLinks measure_links(const Model& model, Device& device, Device& cpu,
   const bool cpu_kernels = &cpu == &device || device.info().id.backend == BackendKind::sim;
   const Ceilings own = cpu_kernels ? host : ceilings_of(device);
   speeds.device_read = own.read_bytes_per_second;
-  speeds.file_layout_read = file_layout_speed(model, device);
   speeds.device_flops = flops_of(own, path_on(model, device, options));
+  measure_file_layout(model, device, speeds);
   speeds.cpu_read = host.read_bytes_per_second;
   speeds.cpu_flops = flops_of(host, path_on(model, cpu, options));
   return links;

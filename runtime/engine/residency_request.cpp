@@ -6,10 +6,10 @@
 #include <utility>
 
 #include "runtime/core/error.h"
+#include "runtime/engine/block_choices.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/program_weights.h"
 #include "runtime/engine/stage_weights.h"
-#include "runtime/streaming/streamed_weights.h"
 
 namespace strata {
 namespace {
@@ -170,48 +170,6 @@ ExpertSlots expert_slots_of(const Model& model, Device& device, const WeightRead
   return experts;
 }
 
-// What may stream, of each kind of layer.
-std::vector<OpMatrices> ops_of(const Model& model, const WeightReader& reader,
-                               std::uint64_t piece) {
-  std::vector<ProgramWeights> kinds = {reader.output()};
-  for (const LayerKind& kind : model.kinds())
-    kinds.push_back(reader.layer(kind.layers.front(), true));
-  std::vector<OpMatrices> ops;
-  for (const ProgramWeights& kind : kinds)
-    for (const OpMatrices& op : kind.ops)
-      for (const OpMatrices& part : cut_op(op, piece > 0 ? piece : op.file_bytes))
-        ops.push_back(part);
-  return ops;
-}
-
-// Sizes of slots for every way to cut these ops, from the very code that will make them.
-std::vector<BlockChoice> block_choices(Device& device, std::span<const OpMatrices> ops) {
-  std::vector<BlockChoice> choices;
-  for (std::uint64_t target = std::uint64_t{32} << 20; target >= std::uint64_t{1} << 18;
-       target /= 2) {
-    const auto memory_with = [&](int slots, int ring_slots) {
-      StreamSettings settings;
-      settings.unit_bytes = target;
-      settings.slots = slots;
-      settings.ring_slots = ring_slots;
-      StreamedWeights weights(device, settings);
-      for (const OpMatrices& op : ops) weights.add_op(op.matrices, false);
-      return weights.memory();
-    };
-    const FeedMemory two = memory_with(2, 2);
-    const FeedMemory three = memory_with(3, 3);
-    BlockChoice choice;
-    choice.target_bytes = target;
-    choice.host_slot = three.host - two.host;
-    choice.device_slot = three.device - two.device;
-    choice.packed = two.device - 2 * choice.device_slot;
-    const bool same = !choices.empty() && choices.back().host_slot == choice.host_slot &&
-                      choices.back().device_slot == choice.device_slot;
-    if (!same) choices.push_back(choice);
-  }
-  return choices;
-}
-
 // Where the layers are, and last the output matrix.
 struct LayerTiers {
   std::vector<Tier> tiers;
@@ -279,8 +237,13 @@ Placement placement_of(Device& device, Device* cpu, const LayerTiers& where) {
 class ComputeBytes {
  public:
   ComputeBytes(const Model& model, Device& device, Device* cpu, const RunnerOptions& options,
-               const LayerSet& on_cpu)
-      : model_(model), device_(device), cpu_(cpu), options_(options), on_cpu_(on_cpu) {}
+               const LayerSet& on_cpu, bool may_have_file_layout)
+      : model_(model),
+        device_(device),
+        cpu_(cpu),
+        options_(options),
+        on_cpu_(on_cpu),
+        may_have_file_layout_(may_have_file_layout) {}
 
   std::uint64_t operator()(const StepShape& shape) {
     const auto [found, added] =
@@ -295,6 +258,15 @@ class ComputeBytes {
     options.context = shape.context;
     options.programs.max_tokens = shape.max_tokens;
     options.max_sequences = shape.sequences;
+    options.stream.file_layout = false;
+    std::uint64_t bytes = measure_with(options);
+    if (!may_have_file_layout_) return bytes;
+    options.stream.file_layout = true;
+    return std::max(bytes, measure_with(options));
+  }
+
+  // Whatever streams.
+  std::uint64_t measure_with(const RunnerOptions& options) const {
     LayerTiers where{std::vector<Tier>(on_cpu_.size() + 1, Tier::streamed), {}};
     for (std::size_t i = 0; i < on_cpu_.size(); ++i)
       if (on_cpu_[i]) where.tiers[i] = Tier::cpu;
@@ -308,8 +280,15 @@ class ComputeBytes {
   Device* cpu_;
   RunnerOptions options_;
   LayerSet on_cpu_;
+  bool may_have_file_layout_;
   std::map<std::tuple<std::int64_t, std::int32_t, std::int32_t>, std::uint64_t> known_;
 };
+
+// Experts that come one by one are packed with what else their layers stream.
+bool may_stream_in_file_layout(const ResidencyRequest& request, const ResidencyWish& wish) {
+  return !request.unified && request.experts.all == 0 && wish.options.programs.pack_weights &&
+         wish.links.file_layout_read > 0;
+}
 
 }  // namespace
 
@@ -328,7 +307,8 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
   request.unified = device.info().unified;
   const std::uint64_t piece = piece_bytes(model, reader, request.unified);
   request.units = units_of(model, reader, piece, wish.overridden, on_cpu);
-  request.blocks = block_choices(device, ops_of(model, reader, piece));
+  const bool file_layout = may_stream_in_file_layout(request, wish);
+  request.blocks = block_choices(device, streaming_ops(model, reader, piece), file_layout);
   request.budgets = wish.budgets;
   request.links = wish.links;
   request.cpu_may_compute = wish.cpu_may_compute && cpu != nullptr && cpu != &device;
@@ -345,9 +325,9 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
   request.kv_bytes = [&model, kv = options.programs.kv](const StepShape& shape) {
     return KvCache::bytes(model.config(), kv, {shape.context, shape.sequences}, 1);
   };
-  request.compute_bytes = [compute =
-                               std::make_shared<ComputeBytes>(model, device, cpu, options, on_cpu)](
-                              const StepShape& shape) { return (*compute)(shape); };
+  request.compute_bytes =
+      [compute = std::make_shared<ComputeBytes>(model, device, cpu, options, on_cpu, file_layout)](
+          const StepShape& shape) { return (*compute)(shape); };
   request.sequences = options.max_sequences;
   request.context = options.context;
   request.context_asked = wish.context_asked;
@@ -369,6 +349,7 @@ PlannedResidency apply_residency(const ResidencyRequest& request, const Residenc
   if (plan.block.target_bytes == 0) return planned;
   StreamSettings& stream = planned.options.stream;
   stream.unit_bytes = plan.block.target_bytes;
+  stream.file_layout = plan.block.file_layout;
   stream.slots = std::max(plan.slots, 2);
   stream.ring_slots = std::max(plan.ring_slots, 2);
   stream.reader_threads = request.reader_threads;

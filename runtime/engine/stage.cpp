@@ -87,10 +87,11 @@ Stage::Stage(const Model& model, Device& device, std::vector<StagePart> parts,
   measure();
 }
 
-// What streams to a device that shares the host's memory is used once where it was read to: packing
-// it first would cost more than its matmul does on the way. The bits are the same.
+// What streams is used once: packing it first may cost more than its matmul does on the way. To a
+// device that shares the host's memory it always does; of others it was measured, with the bits,
+// which are the same.
 bool Stage::in_file_layout(Tier tier) const {
-  return tier != Tier::device && device_.info().unified;
+  return tier != Tier::device && (device_.info().unified || options_.stream.file_layout);
 }
 
 // What streams comes in row blocks, and plans are shared by all layers of a kind.

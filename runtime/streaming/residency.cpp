@@ -43,7 +43,8 @@ void check(const ResidencyRequest& request) {
   }
   const LinkSpeeds& links = request.links;
   for (const double speed : {links.disk, links.host_copy, links.upload, links.device_read,
-                             links.cpu_read, links.device_flops, links.cpu_flops})
+                             links.cpu_read, links.device_flops, links.cpu_flops,
+                             links.file_layout_read, links.file_layout_flops, links.pack})
     if (!std::isfinite(speed) || speed < 0) refuse_request("has a speed that cannot be");
 }
 

@@ -60,6 +60,9 @@ struct BlockChoice {
   std::uint64_t host_slot = 0;    ///< of a slot of the staging ring
   std::uint64_t device_slot = 0;  ///< of a device slot; of no meaning where memory is unified
   std::uint64_t packed = 0;       ///< of the buffer that units are packed to; 0: none
+  /// Layers that stream, in part too, are computed in the file's layout: nothing is packed. Of no
+  /// meaning where memory is unified, where that is always so, and where there is one layout.
+  bool file_layout = false;
 };
 
 /// Experts that come one by one into slots on the device, when they are chosen. They are in no

@@ -35,9 +35,16 @@ std::string_view busiest(const ResidencyPlan& plan) {
   return name;
 }
 
-double& speed_of(LinkSpeeds& links, std::string_view name) {
-  if (name == "upload") return links.upload;
-  return name == "cpu" ? links.cpu_read : links.device_read;
+// A device that is slower, or faster, than was measured is so in all that it does.
+void scale(LinkSpeeds& links, std::string_view name, double factor) {
+  if (name == "upload") {
+    links.upload *= factor;
+  } else if (name == "cpu") {
+    links.cpu_read *= factor;
+  } else {
+    for (double* speed : {&links.device_read, &links.file_layout_read, &links.pack})
+      *speed *= factor;
+  }
 }
 
 }  // namespace
@@ -57,7 +64,7 @@ std::optional<RefreshedPlan> refresh_plan(const ResidencyRequest& request,
     if (!as_it_is.predicted) return std::nullopt;
     refreshed.predicted_seconds = as_it_is.predicted->sweep_seconds;
     if (!differs(measured.seconds, refreshed.predicted_seconds)) break;
-    speed_of(now.links, busiest(as_it_is)) *= refreshed.predicted_seconds / measured.seconds;
+    scale(now.links, busiest(as_it_is), refreshed.predicted_seconds / measured.seconds);
   }
   refreshed.links = now.links;
   refreshed.plan = plan_residency(now);

@@ -10,6 +10,7 @@ namespace strata {
 namespace {
 
 constexpr double kCpuMustGain = 0.05;
+constexpr double kLayoutMustGain = 0.01;
 
 // Without measured speeds: bytes that move, and a guess of what small blocks and two slots lose.
 double cost_in_bytes(const ResidencyRequest& request, const ResidencyPlan& plan) {
@@ -156,10 +157,8 @@ class Search {
 
   std::optional<CostedPlan> run() {
     for (const BlockChoice& block : request_.blocks)
-      for (const int slots : slot_counts(request_, block, false)) {
-        consider(device_, {block, slots, 0});
-        if (!request_.unified) consider(device_, {block, slots, 0, 4});
-      }
+      if (!block.file_layout) consider_slots(device_, block);
+    try_file_layout();
     refine_ring(device_);
     share_with_cpu();
     refine_ring(cpu_);
@@ -169,6 +168,26 @@ class Search {
   }
 
  private:
+  void consider_slots(std::optional<CostedPlan>& best, const BlockChoice& block) {
+    for (const int slots : slot_counts(request_, block, false)) {
+      consider(best, {block, slots, 0});
+      if (!request_.unified) consider(best, {block, slots, 0, 4});
+    }
+  }
+
+  // How large units are best hardly depends on the layout. Where packing costs nothing it stays:
+  // kernels for another layout are not what a device is best at.
+  void try_file_layout() {
+    const std::uint64_t best = device_ ? device_->choice.block.target_bytes : 0;
+    std::optional<CostedPlan> found;
+    for (const BlockChoice& block : request_.blocks) {
+      const bool near = block.target_bytes <= 2 * best && block.target_bytes >= best / 2;
+      if (block.file_layout && (near || !device_)) consider_slots(found, block);
+    }
+    if (found && (!device_ || found->cost < (1 - kLayoutMustGain) * device_->cost))
+      device_ = std::move(found);
+  }
+
   void share_with_cpu() {
     const int layers = layers_for_cpu(request_);
     if (layers == 0 || (device_ && !device_->plan.streams)) return;
@@ -185,8 +204,9 @@ class Search {
     for (const int cpu : cpu_shares(request_, device_->plan, layers)) {
       if (cpu == 0) continue;
       for (const BlockChoice& block : request_.blocks)
-        for (const int slots : slot_counts(request_, block, true))
-          consider(cpu_, {block, slots, cpu});
+        if (block.file_layout == device_->choice.block.file_layout)
+          for (const int slots : slot_counts(request_, block, true))
+            consider(cpu_, {block, slots, cpu});
     }
   }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "runtime/streaming/residency_place.h"
 
@@ -24,7 +25,11 @@ class LaunchMaker {
         plan_(plan),
         tokens_(tokens),
         cpu_speed_(strata::cpu_speed(request, plan.streams)),
-        needs_flops_(tokens > plan.shape.sequences) {}
+        needs_flops_(tokens > plan.shape.sequences) {
+    for (std::size_t i = 0; i < request.units.size(); ++i)
+      if (plan.tiers[i] == Tier::host || plan.tiers[i] == Tier::streamed)
+        streaming_layers_.insert(request.units[i].layer);
+  }
 
   std::optional<std::vector<SimLaunch>> make() {
     for (std::size_t i = 0; i < request_.units.size(); ++i) {
@@ -52,8 +57,9 @@ class LaunchMaker {
     const double share = used_share(unit, tokens_);
     const double bytes = share * static_cast<double>(cpu ? unit.file_bytes : unit.device_bytes);
     double seconds = 0;
-    if (!compute_seconds(bytes, cpu ? cpu_speed_ : request_.links.device_read, flops(unit),
-                         cpu ? request_.links.cpu_flops : request_.links.device_flops, seconds))
+    const DeviceSpeed device = device_speed(plan_.block.file_layout && of_streaming_layer(unit));
+    if (!compute_seconds(bytes, cpu ? cpu_speed_ : device.read, flops(unit),
+                         cpu ? request_.links.cpu_flops : device.flops, seconds))
       return false;
     const double ops = static_cast<double>(std::max<std::size_t>(unit.ops.size(), 1));
     SimLaunch launch;
@@ -64,6 +70,24 @@ class LaunchMaker {
   }
 
   double flops(const PlanUnit& unit) const { return unit.flops_per_token * tokens_; }
+
+  bool of_streaming_layer(const PlanUnit& unit) const {
+    return streaming_layers_.contains(unit.layer);
+  }
+
+  struct DeviceSpeed {
+    double read = 0;
+    double flops = 0;
+  };
+
+  // What is not measured is taken for as fast as with weights that the kernels want.
+  DeviceSpeed device_speed(bool file_layout) const {
+    const LinkSpeeds& links = request_.links;
+    DeviceSpeed speed{links.device_read, links.device_flops};
+    if (file_layout && links.file_layout_read > 0) speed.read = links.file_layout_read;
+    if (file_layout && links.file_layout_flops > 0) speed.flops = links.file_layout_flops;
+    return speed;
+  }
 
   bool add_streamed(const PlanUnit& unit, bool pinned) {
     const double share = used_share(unit, tokens_);
@@ -99,11 +123,13 @@ class LaunchMaker {
     if (!request_.unified && !add_time(bytes, links.upload, copy)) return false;
     const double packed = part * used * static_cast<double>(unit.device_bytes);
     const bool packs = plan_.block.packed > 0;
-    if (packs && !add_time(bytes + packed, links.device_read, pack)) return false;
-    const bool file_layout = request_.unified && links.file_layout_read > 0;
-    if (!compute_seconds(packs ? packed : bytes,
-                         file_layout ? links.file_layout_read : links.device_read,
-                         part * flops(unit), links.device_flops, compute))
+    const bool measured = links.pack > 0;
+    if (packs && !add_time(measured ? bytes : bytes + packed,
+                           measured ? links.pack : links.device_read, pack))
+      return false;
+    const DeviceSpeed device = device_speed(request_.unified || plan_.block.file_layout);
+    if (!compute_seconds(packs ? packed : bytes, device.read, part * flops(unit), device.flops,
+                         compute))
       return false;
     // Readers take CPUs away from what computes with them.
     if (request_.unified && !pinned) compute += bytes * links.read_cpu;
@@ -120,6 +146,7 @@ class LaunchMaker {
   std::int32_t tokens_;
   double cpu_speed_;
   bool needs_flops_;
+  std::set<std::int32_t> streaming_layers_;  // of which something streams
   std::vector<SimLaunch> launches_;
 };
 

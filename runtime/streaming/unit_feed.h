@@ -25,6 +25,9 @@ struct StreamSettings {
   int ring_slots = 4;                                  ///< units with room in the ring; >= 2
   int reader_threads = 2;
   ReadMethod method = ReadMethod::buffered;
+  /// What streams is computed in the file's layout instead of being packed, with the other matrices
+  /// of its layer (Stage); always so where memory is unified.
+  bool file_layout = false;
   /// Makes the reader that is used of the one that was opened; empty: it is used itself (tests).
   std::function<std::unique_ptr<BlockReader>(std::unique_ptr<BlockReader>)> wrap_reader = {};
 };

@@ -49,6 +49,11 @@ inline Answers answers_of(Runner& runner, std::size_t tokens = 12) {
   return {all_logits(runner, kPrompt), generate(runner, tokens)};
 }
 
+/// A model whose matrices are all of one quantized type, or of those of a mixture ("Q4_K_M").
+inline std::filesystem::path quantized_fixture(const std::string& type) {
+  return shared_root() / "fixtures" / "quantized-model" / (type + ".gguf");
+}
+
 /// The models that every streaming test runs on: our own, and where the shared files are, others.
 inline std::vector<std::string> streamed_model_paths() {
   std::vector<std::string> paths;
@@ -59,6 +64,8 @@ inline std::vector<std::string> streamed_model_paths() {
     const auto path = stories / ("stories260K-" + std::string(type) + ".gguf");
     if (std::filesystem::exists(path)) paths.push_back(path.string());
   }
+  const auto blocks = quantized_fixture("Q4_K_M");
+  if (std::filesystem::exists(blocks)) paths.push_back(blocks.string());
   return paths;
 }
 
@@ -97,6 +104,13 @@ inline Answers resident_answers(const std::shared_ptr<const Model>& model) {
   const auto cpu = open_device("cpu", {1});
   Runner runner(model, *cpu, streamed_options());
   return answers_of(runner);
+}
+
+/// The first Vulkan device; null where there is none, as the test is skipped then.
+inline std::unique_ptr<Device> first_vulkan_device() {
+  for (const DeviceInfo& info : list_devices({1}))
+    if (info.id.backend == BackendKind::vulkan) return open_device(to_string(info.id), {1});
+  return nullptr;
 }
 
 /// A model with a name for messages.

@@ -146,6 +146,52 @@ TEST(ResidencyParts, MoreMemoryIsHardlyWorse) {
   }
 }
 
+// The same where kernels want units packed, and may have them as the file does at `speed`.
+ResidencyRequest with_layouts(ResidencyRequest request, double speed, bool packed = true) {
+  std::vector<BlockChoice> blocks;
+  for (BlockChoice block : request.blocks) {
+    block.packed = 65536;  // so little that its memory does not matter
+    if (packed) blocks.push_back(block);
+    block.packed = 0;
+    block.file_layout = true;
+    blocks.push_back(block);
+  }
+  request.blocks = std::move(blocks);
+  request.links.file_layout_read = speed;
+  return request;
+}
+
+// Near the balance of copying and computing packing would make computing the longer of both.
+TEST(ResidencyParts, NothingIsPackedWhereThatPays) {
+  for (const std::uint64_t percent : {80, 83, 85, 86}) {
+    const ResidencyRequest request = request_of(kWholeMib * percent / 100);
+    const double read = request.links.device_read;
+    const ResidencyPlan plan = plan_residency(with_layouts(request, read));
+    EXPECT_TRUE(plan.block.file_layout) << percent;
+    EXPECT_EQ(plan.need.packed, 0u);
+    EXPECT_LE(plan.predicted->sweep_seconds, 1.05 * slowest_link(plan)) << percent;
+    const ResidencyPlan packed = plan_residency(with_layouts(request, read / 2));
+    EXPECT_FALSE(packed.block.file_layout) << percent;
+    EXPECT_GT(packed.need.packed, 0u);
+    EXPECT_GT(packed.predicted->sweep_seconds, plan.predicted->sweep_seconds);
+  }
+}
+
+// The link binds anyway: kernels for another layout would gain nothing.
+TEST(ResidencyParts, IsPackedWhereThatCostsNothing) {
+  const ResidencyRequest request = request_of(kWholeMib / 4);
+  EXPECT_FALSE(plan_residency(with_layouts(request, request.links.device_read)).block.file_layout);
+}
+
+// What stays of a layer that streams in part is computed by the same program.
+TEST(ResidencyParts, ALayerHasOneLayout) {
+  const ResidencyRequest request = request_of(kWholeMib / 2);
+  const double half = request.links.device_read / 2;
+  const ResidencyPlan plan = plan_residency(with_layouts(request, half, false));
+  EXPECT_NEAR(*plan.links[2].busy_seconds, plan.links[2].bytes / half,
+              0.05 * plan.links[2].bytes / half);
+}
+
 using Sizes = std::vector<std::uint64_t>;
 
 // Up to every place the share that is kept is that of all but for about a unit.
