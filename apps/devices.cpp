@@ -25,28 +25,6 @@ cli::Placement asked_placement(const cli::Arguments& arguments) {
   return cli::choose_devices(wish, [] { return list_devices({}); });
 }
 
-// Layers and output (the last) one by one on their devices.
-std::vector<Device*> layer_devices(const Placement& placement, std::size_t layers) {
-  std::vector<Device*> devices(layers + 1, placement.back().device);
-  for (const PlacedPart& part : placement)
-    std::fill_n(devices.begin() + part.first_layer, part.layers, part.device);
-  return devices;
-}
-
-Placement placement_from(const std::vector<Device*>& devices) {
-  Placement placement;
-  const auto layers = static_cast<std::int32_t>(devices.size()) - 1;
-  for (std::int32_t layer = 0; layer < layers; ++layer) {
-    Device* const device = devices[static_cast<std::size_t>(layer)];
-    if (placement.empty() || placement.back().device != device)
-      placement.push_back({device, layer, 0, {}});
-    ++placement.back().layers;
-  }
-  if (placement.back().device != devices.back())
-    placement.push_back({devices.back(), layers, 0, {}});
-  return placement;
-}
-
 /// Places layers on GPUs and the CPU, and says what that takes.
 class Placer {
  public:
@@ -60,9 +38,9 @@ class Placer {
 
   // So many layers on the GPUs, the output counted.
   PlacedModel with(std::int64_t gpu_layers) {
-    if (chosen_.gpus.empty()) return placed(place_whole(model_, *chosen_.cpu));
+    if (chosen_.gpus.empty()) return placed(place_whole(model_, *chosen_.cpu), 0);
     Device& rest = chosen_.cpu != nullptr ? *chosen_.cpu : *chosen_.gpus.front();
-    return placed(place_layers(model_, chosen_.gpus, rest, gpu_layers));
+    return placed(place_layers(model_, chosen_.gpus, rest, gpu_layers), gpu_layers);
   }
 
   // The most layers on GPUs that fit there.
@@ -83,16 +61,23 @@ class Placer {
   }
 
  private:
-  PlacedModel placed(Placement placement) {
-    if (overridden_.any()) {
-      std::vector<Device*> devices =
-          layer_devices(placement, static_cast<std::size_t>(model_.config().layers));
-      for (std::size_t i = 0; i < devices.size(); ++i)
-        if (overridden_.layers[i]) devices[i] = &chosen_.named(*overridden_.layers[i]);
-      placement = placement_from(devices);
-    }
+  PlacedModel placed(Placement placement, std::int64_t gpu_layers) {
+    if (overridden_.any()) placement = overridden(placement);
     std::vector<MemoryPlan> memory = Runner::plan_memory(model_, placement, options_);
-    return {std::move(placement), std::move(memory), {}};
+    return {std::move(placement), std::move(memory), {}, gpu_layers};
+  }
+
+  Placement overridden(const Placement& placement) {
+    HalfDevices halves = half_devices(placement, static_cast<std::int32_t>(model_.config().layers));
+    const auto put = [&](std::size_t half, const std::optional<DeviceId>& device) {
+      if (device) halves[half] = &chosen_.named(*device);
+    };
+    for (std::size_t i = 0; i < overridden_.layers.size(); ++i) {
+      put(2 * i, overridden_.layers[i].attention);
+      put(2 * i + 1, overridden_.layers[i].feed_forward);
+    }
+    put(halves.size() - 1, overridden_.output);
+    return place_halves(halves);
   }
 
   bool gpus_hold(const PlacedModel& tested) const {

@@ -57,6 +57,7 @@ struct PlacedModel {
   Placement placement;
   std::vector<MemoryPlan> memory;  ///< by device, in the order of devices_of()
   std::vector<std::string> notes;  ///< what the user did not ask for: layers that are on the CPU
+  std::int64_t gpu_layers = 0;     ///< of -ngl N, before -ot moves any; of no meaning for a stream
 };
 
 /// Whether all of it finds room.

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "apps/cli/values.h"
+#include "apps/layer_runs.h"
 #include "backends/registry.h"
 #include "runtime/core/cpus.h"
 #include "runtime/core/error.h"
@@ -96,11 +97,7 @@ namespace {
 // "layers 0-3, 6-7 and output" of a device.
 std::string layers_text(const PlannedModel& planned, const Device& device) {
   const Placement& placement = planned.placed.placement;
-  std::string runs;
-  for (const PlacedPart& part : placement)
-    if (part.device == &device && part.layers > 0)
-      runs += fmt::format("{}{}-{}", runs.empty() ? "layers " : ", ", part.first_layer,
-                          part.first_layer + part.layers - 1);
+  std::string runs = runs_text(layer_runs(placement, device));
   const bool alone = planned.placed.memory.size() == 1;
   if (&device == placement.back().device && !alone) runs += runs.empty() ? "output" : " and output";
   return runs.empty() ? "embedding" : runs;

@@ -32,7 +32,7 @@ std::int64_t fitting_context(const PlannedModel& planned) {
     const std::uint64_t free = usable_memory(*devices[i], planned.limits);
     std::int64_t layers = 0;
     for (const PlacedPart& part : planned.placed.placement)
-      if (part.device == devices[i]) layers += part.layers;
+      if (part.device == devices[i]) layers += part.cached_layers();
     const std::uint64_t page =
         KvCache::bytes_per_token(config, kv) * static_cast<std::uint64_t>(kv.page_tokens) *
         static_cast<std::uint64_t>(layers) / static_cast<std::uint64_t>(config.layers);

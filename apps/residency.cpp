@@ -113,7 +113,7 @@ PlacedModel placed_residency(const Residency& residency, const Model& model,
   planned.options.on_progress = std::move(options.on_progress);
   options = planned.options;
   std::vector<MemoryPlan> memory = Runner::plan_memory(model, planned.placement, options);
-  return {std::move(planned.placement), std::move(memory), residency.plan.notes};
+  return {std::move(planned.placement), std::move(memory), residency.plan.notes, 0};
 }
 
 }  // namespace strata::apps

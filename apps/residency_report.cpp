@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <set>
 
+#include "apps/layer_runs.h"
 #include "runtime/engine/memory_text.h"
 
 namespace strata::apps {
@@ -16,6 +18,8 @@ using Json = nlohmann::ordered_json;
 struct TierRow {
   std::string_view name;
   std::int64_t layers = 0;           ///< all of whose matrices are there
+  std::int64_t attention = 0;        ///< of so many others the attention alone is
+  std::int64_t feed_forward = 0;     ///< ... or the feed-forward half alone
   std::int64_t parts_of_layers = 0;  ///< of so many others some are
   bool output = false;               ///< or a part of it
   std::uint64_t bytes = 0;           ///< of matrices, in the file
@@ -28,6 +32,14 @@ TierTable empty_table() {
   return table;
 }
 
+// What counts a layer, or a half of one.
+std::int64_t& count_of(TierRow& row, bool one_tier, UnitPart part) {
+  if (!one_tier) return row.parts_of_layers;
+  return part == UnitPart::attention      ? row.attention
+         : part == UnitPart::feed_forward ? row.feed_forward
+                                          : row.layers;
+}
+
 TierTable tiers_of(const Residency& residency) {
   const ResidencyPlan& plan = residency.plan;
   TierTable table = empty_table();
@@ -35,14 +47,18 @@ TierTable tiers_of(const Residency& residency) {
   for (std::size_t i = 0; i < units.size();) {
     std::set<Tier> tiers;
     const std::int32_t layer = units[i].layer;
-    const bool output = units[i].part == UnitPart::output;
-    for (; i < units.size() && units[i].layer == layer; ++i) tiers.insert(plan.tiers[i]);
+    const UnitPart part = units[i].part;
+    const bool half = part == UnitPart::attention || part == UnitPart::feed_forward;
+    const auto together = [&](const PlanUnit& unit) {
+      return unit.layer == layer && (!half || unit.part == part);
+    };
+    for (; i < units.size() && together(units[i]); ++i) tiers.insert(plan.tiers[i]);
     for (const Tier tier : tiers) {
       TierRow& row = table[static_cast<std::size_t>(tier)];
-      if (output)
+      if (part == UnitPart::output)
         row.output = true;
       else
-        ++(tiers.size() == 1 ? row.layers : row.parts_of_layers);
+        ++count_of(row, tiers.size() == 1, part);
     }
   }
   for (std::size_t i = 0; i < table.size(); ++i)
@@ -58,13 +74,16 @@ TierTable tiers_of(const PlannedModel& planned) {
     return table[static_cast<std::size_t>(cpu && !planned.chosen.gpus.empty() ? Tier::cpu
                                                                               : Tier::device)];
   };
-  for (const PlacedPart& part : planned.placed.placement)
-    row_of(*part.device).layers += part.layers;
   row_of(planned.device()).output = true;
   const std::vector<Device*> devices = planned.devices();
-  for (std::size_t i = 0; i < devices.size(); ++i)
-    row_of(*devices[i]).bytes +=
-        planned.placed.memory[i].weights_mapped + planned.placed.memory[i].weights_packed;
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    const LayerRuns runs = layer_runs(planned.placed.placement, *devices[i]);
+    TierRow& row = row_of(*devices[i]);
+    row.layers += count_layers(runs.whole);
+    row.attention += count_layers(runs.attention);
+    row.feed_forward += count_layers(runs.feed_forward);
+    row.bytes += planned.placed.memory[i].weights_mapped + planned.placed.memory[i].weights_packed;
+  }
   return table;
 }
 
@@ -111,14 +130,21 @@ Json links_json(const ResidencyPlan& plan) {
   return links;
 }
 
-Json resident_links(const ResidentPrediction& resident) {
-  const bool known = resident.read_bytes_per_second > 0;
-  return Json::array(
-      {{{"name", "device"},
-        {"bytes_per_token", resident.bytes_per_token},
-        {"limit_bytes_per_second", or_null(resident.read_bytes_per_second)},
-        {"busy_seconds",
-         known ? Json(resident.bytes_per_token / resident.read_bytes_per_second) : Json()}}});
+// The memory of the CPU where others compute too, or of the device.
+std::string_view link_name(const PlannedModel& planned, const Device& device) {
+  const bool cpu = device.info().id.backend == BackendKind::cpu;
+  return cpu && !planned.chosen.gpus.empty() ? "cpu" : "device";
+}
+
+Json resident_links(const PlannedModel& planned, std::span<const ResidentReads> resident) {
+  Json links = Json::array();
+  for (const ResidentReads& reads : resident)
+    links.push_back(
+        {{"name", link_name(planned, *reads.device)},
+         {"bytes_per_token", reads.bytes_per_token},
+         {"limit_bytes_per_second", or_null(reads.read_bytes_per_second)},
+         {"busy_seconds", reads.read_bytes_per_second > 0 ? Json(reads.seconds()) : Json()}});
+  return links;
 }
 
 void add_prediction(Json& prediction, const ResidencyPlan& plan) {
@@ -140,31 +166,31 @@ void add_prediction(Json& prediction, const ResidencyPlan& plan) {
 // The options that ask for what was chosen.
 std::string manual_flags(const PlannedModel& planned) {
   if (planned.residency) return planned.residency->plan.manual_flags;
-  std::string devices;
-  std::int64_t on_gpus = 0;
-  const Placement& placement = planned.placed.placement;
-  for (std::size_t i = 0; i < placement.size(); ++i) {
-    const DeviceId id = placement[i].device->info().id;
-    const std::string name = to_string(id);
-    const bool gpu = id.backend != BackendKind::cpu;
-    if (gpu) on_gpus += placement[i].layers + (i + 1 == placement.size() ? 1 : 0);
-    const bool alone = planned.chosen.gpus.empty();
-    if ((gpu || alone) && devices.find(name) == std::string::npos)
-      devices += (devices.empty() ? "" : ",") + name;
-  }
-  std::string flags = "--device " + devices;
-  if (on_gpus > 0) flags += fmt::format(" -ngl {}", on_gpus);
+  const std::vector<Device*>& gpus = planned.chosen.gpus;
+  std::string flags = "--device ";
+  for (const Device* gpu : gpus)
+    flags += (gpu == gpus.front() ? "" : ",") + to_string(gpu->info().id);
+  if (gpus.empty()) flags += to_string(planned.device().info().id);
+  const std::int64_t all = planned.model->config().layers + 1;
+  if (!gpus.empty()) flags += fmt::format(" -ngl {}", std::min(planned.placed.gpu_layers, all));
+  const std::string rules =
+      override_text(planned.overridden, planned.model->file().is_hugging_face());
+  if (!rules.empty()) flags += fmt::format(" -ot '{}'", rules);
   return flags +
          fmt::format(" -c {} -ub {}", planned.options.context, planned.options.programs.max_tokens);
 }
 
 std::string tier_line(const TierRow& row) {
-  std::string what = row.layers > 0
-                         ? fmt::format("{} layer{}", row.layers, row.layers == 1 ? "" : "s")
-                         : std::string();
-  if (row.parts_of_layers > 0)
-    what += fmt::format("{}parts of {} layer{}", what.empty() ? "" : ", ", row.parts_of_layers,
-                        row.parts_of_layers == 1 ? "" : "s");
+  std::string what;
+  const auto add = [&what](std::string_view kind, std::int64_t layers) {
+    if (layers > 0)
+      what += fmt::format("{}{}{} layer{}", what.empty() ? "" : ", ", kind, layers,
+                          layers == 1 ? "" : "s");
+  };
+  add("", row.layers);
+  add("attention of ", row.attention);
+  add("feed-forward of ", row.feed_forward);
+  add("parts of ", row.parts_of_layers);
   if (row.output) what += what.empty() ? "the output" : " and the output";
   return fmt::format("{:<12} {:>12}   {}\n", row.name, bytes_text(row.bytes),
                      what.empty() ? "nothing" : what);
@@ -224,16 +250,28 @@ std::string stream_lines(const Residency& residency) {
 
 }  // namespace
 
-void add_residency(Json& object, const PlannedModel& planned, const ResidentPrediction& resident) {
+double tokens_per_second(std::span<const ResidentReads> reads, std::int64_t context) {
+  double seconds = 0;
+  for (const ResidentReads& device : reads) {
+    if (device.bytes_per_token > 0 && device.read_bytes_per_second <= 0) return 0;
+    seconds += device.seconds(context);
+  }
+  return seconds > 0 ? 1 / seconds : 0;
+}
+
+void add_residency(Json& object, const PlannedModel& planned,
+                   std::span<const ResidentReads> resident) {
   Json tiers;
   for (const TierRow& row : table_of(planned))
     tiers[std::string(row.name)] = {{"layers", row.layers},
+                                    {"attention", row.attention},
+                                    {"feed_forward", row.feed_forward},
                                     {"parts_of_layers", row.parts_of_layers},
                                     {"output", row.output},
                                     {"bytes", row.bytes}};
   object["tiers"] = std::move(tiers);
   object["stream"] = nullptr;
-  object["links"] = resident_links(resident);
+  object["links"] = resident_links(planned, resident);
   object["manual_flags"] = manual_flags(planned);
   object["notes"] = planned.placed.notes;
   Json& prediction = object["prediction"];
@@ -243,9 +281,11 @@ void add_residency(Json& object, const PlannedModel& planned, const ResidentPred
     object["links"] = links_json(plan);
     add_prediction(prediction, plan);
   } else {
-    const double rate = resident.read_bytes_per_second / resident.bytes_per_token;
+    const double rate = tokens_per_second(resident, 0);
+    const auto longest = std::ranges::max_element(
+        resident, {}, [](const ResidentReads& reads) { return reads.seconds(); });
     prediction["tokens_per_second"] = or_null(rate);
-    prediction["binding_link"] = rate > 0 ? Json("device") : Json();
+    prediction["binding_link"] = rate > 0 ? Json(link_name(planned, *longest->device)) : Json();
   }
 }
 

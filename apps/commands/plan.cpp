@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "apps/commands/commands.h"
+#include "apps/layer_runs.h"
 #include "apps/load.h"
 #include "apps/residency_report.h"
 #include "backends/registry.h"
@@ -21,6 +23,8 @@ struct Parts {
   std::uint64_t layers = 0;
   std::uint64_t output = 0;
   double read_per_token = 0;
+  double output_read = 0;                          ///< of it by the output
+  std::vector<std::array<double, 2>> layer_reads;  ///< ... by each layer's attention and the rest
 };
 
 Parts parts_of(const Model& model) {
@@ -38,33 +42,68 @@ Parts parts_of(const Model& model) {
     // A lookup reads one row; as the output matrix it is read whole.
     if (!embedding || tied) parts.read_per_token += static_cast<double>(origin->bytes());
   }
+  parts.output_read = parts.read_per_token;
   for (std::int32_t layer = 0; layer < config.layers; ++layer) {
+    auto& halves = parts.layer_reads.emplace_back();
     for (const TensorRule& rule : model.architecture().layer_tensors) {
       const std::optional<WeightOrigin> origin = model.weight(layer, rule.name);
       if (!origin) continue;
       const bool experts = rule.shape.back() != Dim::none;
+      const double read = static_cast<double>(origin->bytes()) * (experts ? active : 1.0);
       parts.layers += origin->bytes();
-      parts.read_per_token += static_cast<double>(origin->bytes()) * (experts ? active : 1.0);
+      parts.read_per_token += read;
+      halves[rule.name.starts_with("attn_") ? 0 : 1] += read;
     }
   }
   return parts;
 }
 
 struct Prediction {
-  double bandwidth = 0;  ///< bytes/s, measured
-  double empty = 0;      ///< tokens/s at the start of the context
-  double full = 0;       ///< tokens/s with the context full
+  std::vector<ResidentReads> reads;  ///< by device, in the order of PlannedModel::devices()
+  double empty = 0;                  ///< tokens/s at the start of the context
+  double full = 0;                   ///< tokens/s with the context full
+
+  /// The mean rate at which weights are read.
+  double bandwidth() const {
+    double bytes = 0;
+    for (const ResidentReads& device : reads) bytes += device.bytes_per_token;
+    return bytes * empty;
+  }
 };
+
+// What a device reads each token, if its weights stay where it computes with them.
+ResidentReads reads_of(const PlannedModel& planned, const Parts& parts, Device& device) {
+  ResidentReads reads{&device, 0, 0, 0};
+  const ModelConfig& config = planned.model->config();
+  const double kv =
+      static_cast<double>(KvCache::bytes_per_token(config, planned.options.programs.kv)) /
+      static_cast<double>(config.layers);
+  for (const PlacedPart& part : planned.placed.placement) {
+    if (part.device != &device) continue;
+    reads.kv_bytes_per_token += part.cached_layers() * kv;
+    for (std::int32_t layer = part.first_layer; layer < part.first_layer + part.layers; ++layer) {
+      const auto& halves = parts.layer_reads[static_cast<std::size_t>(layer)];
+      const LayerPart half = part.part_of(layer);
+      if (half != LayerPart::feed_forward) reads.bytes_per_token += halves[0];
+      if (half != LayerPart::attention) reads.bytes_per_token += halves[1];
+    }
+  }
+  if (&device == &planned.device()) reads.bytes_per_token += parts.output_read;
+  if (!planned.residency && reads.bytes_per_token > 0)
+    reads.read_bytes_per_second = measure_ceilings(device).read_bytes_per_second;
+  return reads;
+}
 
 Prediction predict(const PlannedModel& planned, const Parts& parts) {
   Prediction p;
-  p.bandwidth = planned.residency ? planned.residency->request.links.device_read
-                                  : measure_ceilings(planned.device()).read_bytes_per_second;
-  const double kv = static_cast<double>(KvCache::bytes_per_token(planned.model->config(),
-                                                                 planned.options.programs.kv)) *
-                    static_cast<double>(planned.options.context);
-  p.empty = p.bandwidth / parts.read_per_token;
-  p.full = p.bandwidth / (parts.read_per_token + kv);
+  for (Device* device : planned.devices()) p.reads.push_back(reads_of(planned, parts, *device));
+  if (planned.residency)
+    for (ResidentReads& reads : p.reads)
+      reads.read_bytes_per_second = reads.device == planned.residency->device
+                                        ? planned.residency->request.links.device_read
+                                        : planned.residency->request.links.cpu_read;
+  p.empty = tokens_per_second(p.reads, 0);
+  p.full = tokens_per_second(p.reads, planned.options.context);
   // Where weights stream, reading memory is not what takes the time.
   const auto& residency = planned.residency;
   if (residency && residency->plan.streams) {
@@ -80,13 +119,11 @@ std::string bound_by(const PlannedModel& planned) {
   return std::string(planned.residency->plan.binding_link);
 }
 
-// The runs of layers that a device computes: [[first, last], ...].
-Json layer_runs(const PlannedModel& planned, const Device& device) {
-  Json runs = Json::array();
-  for (const PlacedPart& part : planned.placed.placement)
-    if (part.device == &device && part.layers > 0)
-      runs.push_back({part.first_layer, part.first_layer + part.layers - 1});
-  return runs;
+// [[first, last], ...].
+Json runs_json(const LayerRuns::Runs& runs) {
+  Json rows = Json::array();
+  for (const auto& [first, last] : runs) rows.push_back({first, last});
+  return rows;
 }
 
 // One row per device: what is where, and what run would be short of.
@@ -95,8 +132,9 @@ Json devices_json(const PlannedModel& planned, const Prediction& p) {
   const std::vector<Device*> devices = planned.devices();
   for (std::size_t i = 0; i < devices.size(); ++i) {
     const Device& device = *devices[i];
+    const double rate = p.reads[i].read_bytes_per_second;
     const MemoryUse use = device.memory();
-    const Json runs = layer_runs(planned, device);
+    const LayerRuns runs = layer_runs(planned.placed.placement, device);
     Json row = {{"id", to_string(device.info().id)},
                 {"name", device.info().name},
                 {"total_bytes", use.total},
@@ -104,9 +142,11 @@ Json devices_json(const PlannedModel& planned, const Prediction& p) {
                 {"need_bytes", planned.placed.memory[i].total()},
                 {"short_bytes", planned.missing(i)},
                 {"layers", Json::array()},
-                {"layer_runs", runs}};
-    if (!runs.empty()) row["layers"] = {runs.front()[0], runs.back()[1]};
-    if (&device == &planned.device()) row["read_bytes_per_second"] = p.bandwidth;
+                {"layer_runs", runs_json(runs.whole)},
+                {"attention_runs", runs_json(runs.attention)},
+                {"feed_forward_runs", runs_json(runs.feed_forward)}};
+    if (!runs.whole.empty()) row["layers"] = {runs.whole.front().first, runs.whole.back().second};
+    if (&device == &planned.device() || rate > 0) row["read_bytes_per_second"] = rate;
     rows.push_back(std::move(row));
   }
   return rows;
@@ -138,7 +178,7 @@ Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& 
                    {"decode_tokens_per_second", rate_json(p.empty)},
                    {"decode_tokens_per_second_full_context", rate_json(p.full)},
                    {"bound_by", bound_by(planned)}}}};
-  add_residency(object, planned, {parts.read_per_token, p.bandwidth});
+  add_residency(object, planned, p.reads);
   return object;
 }
 
@@ -166,7 +206,7 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
       "\ndecode <= {:.1f} t/s empty, {:.1f} t/s at {} tokens ({} per token at {:.1f} GB/s read, "
       "measured)\n",
       p.empty, p.full, planned.options.context,
-      bytes_text(static_cast<std::uint64_t>(parts.read_per_token)), p.bandwidth * 1e-9);
+      bytes_text(static_cast<std::uint64_t>(parts.read_per_token)), p.bandwidth() * 1e-9);
   return text;
 }
 

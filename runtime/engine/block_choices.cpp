@@ -1,5 +1,7 @@
 #include "runtime/engine/block_choices.h"
 
+#include <set>
+
 #include "runtime/streaming/streamed_weights.h"
 
 namespace strata {
@@ -26,13 +28,27 @@ BlockChoice block_of(Device& device, std::span<const OpMatrices> ops, std::uint6
   return choice;
 }
 
+// What the device computes of a layer that the user does not give to the CPU as a whole.
+LayerPart part_of_device(const GivenToCpu& given, std::int32_t layer) {
+  if (!given.splits(layer)) return LayerPart::whole;
+  return given.attention[static_cast<std::size_t>(layer)] ? LayerPart::feed_forward
+                                                          : LayerPart::attention;
+}
+
 }  // namespace
 
 std::vector<OpMatrices> streaming_ops(const Model& model, const WeightReader& reader,
-                                      std::uint64_t piece) {
+                                      std::uint64_t piece, const GivenToCpu& given) {
+  const bool unified = piece == 0;
   std::vector<ProgramWeights> kinds = {reader.output()};
-  for (const LayerKind& kind : model.kinds())
-    kinds.push_back(reader.layer(kind.layers.front(), true));
+  for (const LayerKind& kind : model.kinds()) {
+    std::set<LayerPart> parts;
+    for (const std::int32_t layer : kind.layers) {
+      if (given.whole(layer) && !unified) continue;
+      const LayerPart part = unified ? LayerPart::whole : part_of_device(given, layer);
+      if (parts.insert(part).second) kinds.push_back(reader.layer(layer, true, part));
+    }
+  }
   std::vector<OpMatrices> ops;
   for (const ProgramWeights& kind : kinds)
     for (const OpMatrices& op : kind.ops)

@@ -4,15 +4,16 @@
 #include <span>
 #include <vector>
 
-#include "runtime/engine/program_weights.h"
+#include "runtime/engine/residency_units.h"
 #include "runtime/streaming/residency.h"
 
 namespace strata {
 
-/// The ops with matrices that may stream, of each kind of layer and of the output, in pieces of
-/// about so many bytes of the file (0: whole).
+/// The ops with matrices that may stream, of each kind of layer, or half of one, that the device
+/// computes, and of the output, in pieces of about so many bytes of the file (0: whole, where
+/// memory is unified).
 std::vector<OpMatrices> streaming_ops(const Model& model, const WeightReader& reader,
-                                      std::uint64_t piece);
+                                      std::uint64_t piece, const GivenToCpu& given);
 
 /// Every way to cut these ops into units, the largest first, with the sizes of slots from the very
 /// code that will make them. `file_layout`: each once more without packing, which takes less memory

@@ -33,6 +33,32 @@ std::vector<Device*> devices_of(const Placement& placement) {
   return devices;
 }
 
+HalfDevices half_devices(const Placement& placement, std::int32_t layers) {
+  HalfDevices halves(2 * static_cast<std::size_t>(layers) + 1, placement.back().device);
+  for (const PlacedPart& part : placement) {
+    const std::int32_t end = 2 * (part.first_layer + part.layers) - (part.ends_inside ? 1 : 0);
+    for (std::int32_t i = 2 * part.first_layer + (part.begins_inside ? 1 : 0); i < end; ++i)
+      halves[static_cast<std::size_t>(i)] = part.device;
+  }
+  return halves;
+}
+
+Placement place_halves(const HalfDevices& halves) {
+  Placement placement;
+  const auto layers = static_cast<std::int32_t>(halves.size() / 2);
+  for (std::int32_t i = 0; i < 2 * layers; ++i) {
+    Device* const device = halves[static_cast<std::size_t>(i)];
+    const bool feed_forward = i % 2 == 1;
+    const bool begins = placement.empty() || placement.back().device != device;
+    if (begins && feed_forward) placement.back().ends_inside = true;
+    if (begins) placement.push_back({device, i / 2, 0, {}});
+    if (begins) placement.back().begins_inside = feed_forward;
+    if (begins || !feed_forward) ++placement.back().layers;
+  }
+  if (placement.back().device != halves.back()) placement.push_back({halves.back(), layers, 0, {}});
+  return placement;
+}
+
 Placement place_whole(const Model& model, Device& device) {
   return {{&device, 0, static_cast<std::int32_t>(model.config().layers), {}}};
 }

@@ -10,9 +10,14 @@
 namespace strata {
 namespace {
 
-Programs plan_for_one_token(const Model& model, Device& device, ProgramOptions options) {
+Programs plan_for_one_token(const Model& model, Device& device, ProgramOptions options,
+                            bool halves) {
   options.max_tokens = 1;
-  return plan_programs(model, device, options);
+  ProgramPart all;
+  for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
+    for (const LayerPart part : kLayerParts)
+      if (part == LayerPart::whole || halves) all.layers[part].push_back(layer);
+  return plan_programs(model, device, options, all);
 }
 
 // WeightSlabs begin each tensor at a multiple of so many bytes.
@@ -49,16 +54,17 @@ std::vector<OpMatrices> cut_op(const OpMatrices& op, std::uint64_t target_bytes)
   return pieces;
 }
 
-WeightReader::WeightReader(const Model& model, Device& device, const ProgramOptions& options)
+WeightReader::WeightReader(const Model& model, Device& device, const ProgramOptions& options,
+                           bool halves)
     : model_(model),
-      programs_(plan_for_one_token(model, device, options)),
+      programs_(plan_for_one_token(model, device, options, halves)),
       unified_(device.info().unified) {}
 
-const Plan& WeightReader::program(std::int32_t layer) const {
+const Plan& WeightReader::program(std::int32_t layer, LayerPart part) const {
   const std::vector<LayerKind>& kinds = model_.kinds();
   std::size_t kind = 0;  // every layer is of one
   while (std::ranges::find(kinds[kind].layers, layer) == kinds[kind].layers.end()) ++kind;
-  return bucket().layers[kind];
+  return bucket().layers[part][kind];
 }
 
 bool WeightReader::has_experts(std::int32_t layer) const {

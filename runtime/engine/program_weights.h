@@ -26,16 +26,17 @@ struct ProgramWeights {
 /// where its matrices differ in rows, as their blocks would not go together.
 std::vector<OpMatrices> cut_op(const OpMatrices& op, std::uint64_t target_bytes);
 
-/// Reads plans for one token: what a device would keep or stream of each layer. The model and the
-/// device outlive it.
+/// Reads plans for one token: what a device would keep or stream of each layer, or where it is
+/// asked for, of each layer's halves too. The model and the device outlive it.
 class WeightReader {
  public:
-  WeightReader(const Model& model, Device& device, const ProgramOptions& options);
+  WeightReader(const Model& model, Device& device, const ProgramOptions& options,
+               bool halves = false);
 
-  const Plan& program(std::int32_t layer) const;
+  const Plan& program(std::int32_t layer, LayerPart part = LayerPart::whole) const;
   /// `shared`: without the experts, which come one by one.
-  ProgramWeights layer(std::int32_t layer, bool shared) const {
-    return weights(program(layer), layer, shared);
+  ProgramWeights layer(std::int32_t layer, bool shared, LayerPart part = LayerPart::whole) const {
+    return weights(program(layer, part), layer, shared);
   }
   ProgramWeights output() const { return weights(bucket().tail, -1, false); }
   bool has_experts(std::int32_t layer) const;

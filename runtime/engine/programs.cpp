@@ -9,9 +9,9 @@ namespace {
 // prompt.
 constexpr std::int32_t kBuckets[] = {1, 8, 64, 512};
 
-bool has_layer_of(const LayerKind& kind, const ProgramPart& part) {
+bool has_layer_of(const LayerKind& kind, const std::vector<std::int32_t>& layers) {
   return std::any_of(kind.layers.begin(), kind.layers.end(), [&](std::int32_t layer) {
-    return std::find(part.layers.begin(), part.layers.end(), layer) != part.layers.end();
+    return std::find(layers.begin(), layers.end(), layer) != layers.end();
   });
 }
 
@@ -22,11 +22,12 @@ ProgramBucket plan_bucket(const Model& model, Device& device, const ProgramOptio
   ProgramBucket bucket;
   bucket.tokens = tokens;
   if (part.head) bucket.head = make_plan(model.head(tokens), device, plan_options);
-  for (const LayerKind& kind : model.kinds())
-    bucket.layers.push_back(
-        has_layer_of(kind, part)
-            ? make_plan(model.layer(kind, tokens, options.kv), device, plan_options)
-            : Plan{});
+  for (const LayerPart half : kLayerParts)
+    for (const LayerKind& kind : model.kinds())
+      bucket.layers[half].push_back(
+          has_layer_of(kind, part.layers[half])
+              ? make_plan(model.layer(kind, tokens, options.kv, half), device, plan_options)
+              : Plan{});
   if (part.tail) bucket.tail = make_plan(model.tail(tokens), device, plan_options);
   return bucket;
 }
@@ -49,16 +50,18 @@ Programs plan_programs(const Model& model, Device& device, const ProgramOptions&
   for (const ProgramBucket& bucket : programs.buckets) {
     programs.arena_bytes =
         std::max({programs.arena_bytes, bucket.head.arena_bytes, bucket.tail.arena_bytes});
-    for (const Plan& plan : bucket.layers)
-      programs.arena_bytes = std::max(programs.arena_bytes, plan.arena_bytes);
+    for (const LayerPart half : kLayerParts)
+      for (const Plan& plan : bucket.layers[half])
+        programs.arena_bytes = std::max(programs.arena_bytes, plan.arena_bytes);
   }
   return programs;
 }
 
 Programs plan_programs(const Model& model, Device& device, const ProgramOptions& options) {
   ProgramPart all;
+  std::vector<std::int32_t>& layers = all.layers[LayerPart::whole];
   for (const LayerKind& kind : model.kinds())
-    all.layers.insert(all.layers.end(), kind.layers.begin(), kind.layers.end());
+    layers.insert(layers.end(), kind.layers.begin(), kind.layers.end());
   return plan_programs(model, device, options, all);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -16,9 +17,19 @@ struct ProgramOptions {
   bool fuse = true;  ///< false: primitives only (tests)
 };
 
+/// Something for each LayerPart.
+template <class T>
+struct ByLayerPart {
+  std::array<T, 3> parts;
+  T& operator[](LayerPart part) { return parts[static_cast<std::size_t>(part)]; }
+  const T& operator[](LayerPart part) const { return parts[static_cast<std::size_t>(part)]; }
+};
+constexpr LayerPart kLayerParts[] = {LayerPart::whole, LayerPart::attention,
+                                     LayerPart::feed_forward};
+
 /// Which of a model's programs a device needs.
 struct ProgramPart {
-  std::vector<std::int32_t> layers;
+  ByLayerPart<std::vector<std::int32_t>> layers;
   bool head = true;
   bool tail = true;
   bool file_layout = false;     ///< weights as the file has them, even where pack_weights is set
@@ -29,7 +40,8 @@ struct ProgramPart {
 struct ProgramBucket {
   std::int32_t tokens = 0;
   Plan head;
-  std::vector<Plan> layers;  ///< one per Model::kinds(); without nodes where no layer is of it
+  /// One per Model::kinds(); without nodes where no such part of a layer of it is wanted.
+  ByLayerPart<std::vector<Plan>> layers;
   Plan tail;
 };
 

@@ -9,112 +9,11 @@
 #include "runtime/engine/block_choices.h"
 #include "runtime/engine/kv_cache.h"
 #include "runtime/engine/program_weights.h"
+#include "runtime/engine/residency_units.h"
 #include "runtime/engine/stage_weights.h"
 
 namespace strata {
 namespace {
-
-using LayerSet = std::vector<bool>;  // by layer
-
-PlanUnit unit_of(const ProgramWeights& weights, std::int32_t layer, UnitPart part) {
-  PlanUnit unit;
-  unit.layer = layer;
-  unit.part = part;
-  unit.small_bytes = weights.small_bytes;
-  for (const OpMatrices& op : weights.ops) {
-    unit.file_bytes += op.file_bytes;
-    unit.device_bytes += op.packed_bytes;
-    unit.flops_per_token += op.flops;
-    unit.ops.push_back(op.file_bytes);
-    unit.copies.push_back(static_cast<int>(op.matrices.size()));
-  }
-  unit.cpu_bytes = unit.device_bytes + unit.small_bytes;
-  return unit;
-}
-
-// The same by op, large ones in pieces.
-void add_parts(const ProgramWeights& weights, std::int32_t layer, UnitPart part,
-               std::uint64_t piece_bytes, std::vector<PlanUnit>& units) {
-  std::uint64_t small_bytes = weights.small_bytes;
-  for (std::size_t op = 0; op < weights.ops.size(); ++op) {
-    const std::vector<OpMatrices> pieces = cut_op(weights.ops[op], piece_bytes);
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-      PlanUnit unit = unit_of({{pieces[i]}, small_bytes}, layer, part);
-      unit.op = static_cast<std::int32_t>(op);
-      unit.piece = static_cast<std::int32_t>(i);
-      unit.pieces = static_cast<std::int32_t>(pieces.size());
-      units.push_back(std::move(unit));
-      small_bytes = 0;
-    }
-  }
-}
-
-// What is placed as one is at most so large: small beside the model, so that what streams can be
-// spread evenly, but not so small that copying it and computing with it take longer than its bytes
-// do. 0: layers are.
-std::uint64_t piece_bytes(const Model& model, const WeightReader& reader, bool unified) {
-  if (unified) return 0;
-  constexpr std::uint64_t kLeast = std::uint64_t{4} << 20;
-  constexpr std::uint64_t kPieces = 128;
-  std::uint64_t all = 0;
-  for (const OpMatrices& op : reader.output().ops) all += op.file_bytes;
-  for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
-    for (const OpMatrices& op : reader.layer(layer, true).ops) all += op.file_bytes;
-  return std::max(kLeast, all / kPieces);
-}
-
-// A layer with all of its experts, as the CPU computes it for another device.
-PlanUnit whole_layer(const Model& model, const WeightReader& reader, std::int32_t layer) {
-  PlanUnit whole = unit_of(reader.layer(layer, false), layer, UnitPart::layer);
-  if (!reader.has_experts(layer)) return whole;
-  const PlanUnit shared = unit_of(reader.layer(layer, true), layer, UnitPart::shared);
-  const double experts = static_cast<double>(whole.file_bytes - shared.file_bytes);
-  const double used = static_cast<double>(model.config().experts_used) /
-                      static_cast<double>(model.config().experts);
-  whole.used_per_token = (static_cast<double>(shared.file_bytes) + used * experts) /
-                         static_cast<double>(whole.file_bytes);
-  return whole;
-}
-
-// The layers that the user gives to the CPU for another device.
-LayerSet given_to_cpu(const Model& model, const Device& device,
-                      const OverriddenLayers& overridden) {
-  LayerSet given(static_cast<std::size_t>(model.config().layers), false);
-  if (device.info().unified) return given;
-  for (std::size_t i = 0; i < given.size() && i < overridden.layers.size(); ++i)
-    given[i] = overridden.layers[i] && overridden.layers[i]->backend == BackendKind::cpu;
-  return given;
-}
-
-// Of a layer with experts a unit has what every token uses, unless the CPU computes it. A device of
-// its own memory keeps some of a layer's matrices and streams the others; where memory is unified
-// (`piece` 0) what streams is computed in the file's layout, which is the layer's (Stage).
-std::vector<PlanUnit> units_of(const Model& model, const WeightReader& reader, std::uint64_t piece,
-                               const OverriddenLayers& overridden, const LayerSet& on_cpu) {
-  const auto layers = static_cast<std::int32_t>(model.config().layers);
-  std::vector<PlanUnit> units;
-  const auto add = [&](const ProgramWeights& weights, std::int32_t layer, UnitPart part) {
-    if (piece == 0 || weights.ops.empty())
-      units.push_back(unit_of(weights, layer, part));
-    else
-      add_parts(weights, layer, part, piece, units);
-  };
-  for (std::int32_t layer = 0; layer < layers; ++layer) {
-    if (on_cpu[static_cast<std::size_t>(layer)])
-      units.push_back(whole_layer(model, reader, layer));
-    else
-      add(reader.layer(layer, true), layer,
-          reader.has_experts(layer) ? UnitPart::shared : UnitPart::layer);
-  }
-  add(reader.output(), layers, UnitPart::output);
-  for (PlanUnit& unit : units) {
-    const auto layer = static_cast<std::size_t>(unit.layer);
-    if (layer < overridden.layers.size() && overridden.layers[layer] &&
-        overridden.layers[layer]->backend == BackendKind::cpu)
-      unit.forced = Tier::cpu;
-  }
-  return units;
-}
 
 // The sizes that do not depend on how many slots there are.
 void add_layer(ExpertSlots& experts, const Model& model, const WeightReader& reader,
@@ -170,65 +69,76 @@ ExpertSlots expert_slots_of(const Model& model, Device& device, const WeightRead
   return experts;
 }
 
-// Where the layers are, and last the output matrix.
-struct LayerTiers {
-  std::vector<Tier> tiers;
-  std::vector<OpTiers> ops;  ///< empty, or by layer (PlacedPart)
-
-  bool on_cpu(std::int32_t layer) const {
-    return tiers[static_cast<std::size_t>(layer)] == Tier::cpu;
-  }
-  void place(std::int32_t layer, PlacedPart& part) const {
-    part.tiers.push_back(tiers[static_cast<std::size_t>(layer)]);
-    if (!ops.empty()) part.ops.push_back(ops[static_cast<std::size_t>(layer)]);
-  }
+// Where a layer is, or its halves one after the other; last the output matrix.
+struct PlacedLayer {
+  std::int32_t layer = 0;
+  LayerPart part = LayerPart::whole;
+  Tier tier = Tier::device;
+  OpTiers ops = {};  ///< as in PlacedPart
 };
+
+LayerPart part_of(const PlanUnit& unit) {
+  return unit.part == UnitPart::attention      ? LayerPart::attention
+         : unit.part == UnitPart::feed_forward ? LayerPart::feed_forward
+                                               : LayerPart::whole;
+}
 
 // A layer whose parts are in several tiers streams. What streams is cut into units within its
 // pieces, as was planned.
-LayerTiers layer_tiers(std::span<const PlanUnit> units, const std::vector<Tier>& tiers) {
-  const auto all = static_cast<std::size_t>(units.back().layer) + 1;
-  LayerTiers found{std::vector<Tier>(all, Tier::device), std::vector<OpTiers>(all)};
-  std::vector<bool> seen(all, false);
-  std::vector<bool> mixed(all, false);
+std::vector<PlacedLayer> placed_layers(std::span<const PlanUnit> units,
+                                       const std::vector<Tier>& tiers) {
+  std::vector<PlacedLayer> placed;
+  bool mixed = false;
   for (std::size_t i = 0; i < units.size(); ++i) {
-    const auto layer = static_cast<std::size_t>(units[i].layer);
-    Tier& tier = found.tiers[layer];
-    if (units[i].op >= 0) {
-      OpTiers& ops = found.ops[layer];
-      ops.resize(static_cast<std::size_t>(units[i].op) + 1);
-      ops.back().push_back(tiers[i]);
+    const PlanUnit& unit = units[i];
+    const LayerPart part = part_of(unit);
+    if (placed.empty() || placed.back().layer != unit.layer || placed.back().part != part) {
+      placed.push_back({unit.layer, part, tiers[i]});
+      mixed = false;
     }
-    mixed[layer] = mixed[layer] || (seen[layer] && tiers[i] != tier);
-    seen[layer] = true;
-    tier = mixed[layer] ? Tier::streamed : tiers[i];
+    PlacedLayer& layer = placed.back();
+    if (unit.op >= 0) {
+      layer.ops.resize(static_cast<std::size_t>(unit.op) + 1);
+      layer.ops.back().push_back(tiers[i]);
+    }
+    mixed = mixed || tiers[i] != layer.tier;
+    if (mixed) layer.tier = Tier::streamed;
   }
-  for (std::size_t layer = 0; layer < all; ++layer)
-    if (found.tiers[layer] == Tier::device) found.ops[layer].clear();
-  return found;
+  for (PlacedLayer& layer : placed)
+    if (layer.tier == Tier::device) layer.ops.clear();
+  return placed;
 }
 
 // The head of a model that streams to a device of its own memory is the CPU's: rows of the
-// embeddings are looked up in the mapping.
-Placement placement_of(Device& device, Device* cpu, const LayerTiers& where) {
+// embeddings are looked up in the mapping. Halves of a layer that come to one device are the CPU's.
+Placement placement_of(Device& device, Device* cpu, std::span<const PlacedLayer> layers) {
   Placement placement;
-  const auto layers = static_cast<std::int32_t>(where.tiers.size()) - 1;
+  const PlacedLayer& output = layers.back();
   if (!device.info().unified && cpu != nullptr) placement.push_back({cpu, 0, 0, {}});
-  for (std::int32_t first = 0; first < layers;) {
-    std::int32_t end = first;
-    const bool on_cpu = where.on_cpu(first);
-    PlacedPart part{on_cpu ? cpu : &device, first, 0, {}};
-    for (; end < layers && where.on_cpu(end) == on_cpu; ++end)
-      if (!on_cpu) where.place(end, part);
-    part.layers = end - first;
-    part.experts_stay = on_cpu;
-    placement.push_back(std::move(part));
-    first = end;
+  const auto place = [](const PlacedLayer& layer, PlacedPart& part) {
+    part.tiers.push_back(layer.tier);
+    part.ops.push_back(layer.ops);
+  };
+  for (const PlacedLayer& layer : layers.first(layers.size() - 1)) {
+    const bool on_cpu = layer.tier == Tier::cpu;
+    const bool second = layer.part == LayerPart::feed_forward;
+    Device* const where = on_cpu ? cpu : &device;
+    const bool begins =
+        placement.empty() || placement.back().device != where || placement.back().layers == 0;
+    if (begins) {
+      placement.push_back({where, layer.layer, 0, {}});
+      placement.back().begins_inside = second;
+      placement.back().experts_stay = on_cpu;
+    }
+    PlacedPart& part = placement.back();
+    if (begins || !second) ++part.layers;
+    part.ends_inside = layer.part == LayerPart::attention;
+    if (!on_cpu) place(layer, part);
   }
-  const bool output_on_cpu = where.on_cpu(layers);
+  const bool output_on_cpu = output.tier == Tier::cpu;
   Device* const last = output_on_cpu ? cpu : &device;
-  if (placement.back().device != last) placement.push_back({last, layers, 0, {}});
-  if (!output_on_cpu) where.place(layers, placement.back());
+  if (placement.back().device != last) placement.push_back({last, output.layer, 0, {}});
+  if (!output_on_cpu) place(output, placement.back());
   return placement;
 }
 
@@ -237,13 +147,19 @@ Placement placement_of(Device& device, Device* cpu, const LayerTiers& where) {
 class ComputeBytes {
  public:
   ComputeBytes(const Model& model, Device& device, Device* cpu, const RunnerOptions& options,
-               const LayerSet& on_cpu, bool may_have_file_layout)
+               std::span<const PlanUnit> units, bool may_have_file_layout)
       : model_(model),
         device_(device),
         cpu_(cpu),
         options_(options),
-        on_cpu_(on_cpu),
-        may_have_file_layout_(may_have_file_layout) {}
+        may_have_file_layout_(may_have_file_layout) {
+    std::vector<Tier> tiers;
+    for (const PlanUnit& unit : units)
+      tiers.push_back(unit.forced == Tier::cpu && cpu != nullptr && !device.info().unified
+                          ? Tier::cpu
+                          : Tier::streamed);
+    layers_ = placed_layers(units, tiers);
+  }
 
   std::uint64_t operator()(const StepShape& shape) {
     const auto [found, added] =
@@ -267,19 +183,19 @@ class ComputeBytes {
 
   // Whatever streams.
   std::uint64_t measure_with(const RunnerOptions& options) const {
-    LayerTiers where{std::vector<Tier>(on_cpu_.size() + 1, Tier::streamed), {}};
-    for (std::size_t i = 0; i < on_cpu_.size(); ++i)
-      if (on_cpu_[i]) where.tiers[i] = Tier::cpu;
-    const Placement placement = placement_of(device_, cpu_, where);
-    // The device is the last of one or two.
-    return Runner::plan_memory(model_, placement, options).back().compute;
+    const Placement placement = placement_of(device_, cpu_, layers_);
+    const std::vector<Device*> devices = devices_of(placement);
+    const auto found = std::ranges::find(devices, &device_);
+    if (found == devices.end()) return 0;  // the user gives all to the CPU
+    const auto at = static_cast<std::size_t>(found - devices.begin());
+    return Runner::plan_memory(model_, placement, options)[at].compute;
   }
 
   const Model& model_;
   Device& device_;
   Device* cpu_;
   RunnerOptions options_;
-  LayerSet on_cpu_;
+  std::vector<PlacedLayer> layers_;
   bool may_have_file_layout_;
   std::map<std::tuple<std::int64_t, std::int32_t, std::int32_t>, std::uint64_t> known_;
 };
@@ -295,9 +211,13 @@ bool may_stream_in_file_layout(const ResidencyRequest& request, const ResidencyW
 ResidencyRequest make_residency_request(const Model& model, Device& device, Device* cpu,
                                         const ResidencyWish& wish) {
   RunnerOptions options = wish.options;
-  const auto weights = std::make_shared<const WeightReader>(model, device, options.programs);
+  const GivenToCpu given = given_to_cpu(model, wish.overridden);
+  // Where memory is unified nothing is computed elsewhere.
+  const LayerSet on_cpu =
+      device.info().unified ? LayerSet(given.feed_forward.size(), false) : given.feed_forward;
+  const auto weights =
+      std::make_shared<const WeightReader>(model, device, options.programs, given.splits_any());
   const WeightReader& reader = *weights;
-  const LayerSet on_cpu = given_to_cpu(model, device, wish.overridden);
   ResidencyRequest request;
   if (model.config().experts > 0)
     request.experts = expert_slots_of(model, device, reader, options, on_cpu);
@@ -306,15 +226,15 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
   request.device = to_string(device.info().id);
   request.unified = device.info().unified;
   const std::uint64_t piece = piece_bytes(model, reader, request.unified);
-  request.units = units_of(model, reader, piece, wish.overridden, on_cpu);
+  request.units = make_units(model, reader, piece, given);
   const bool file_layout = may_stream_in_file_layout(request, wish);
-  request.blocks = block_choices(device, streaming_ops(model, reader, piece), file_layout);
+  request.blocks = block_choices(device, streaming_ops(model, reader, piece, given), file_layout);
   request.budgets = wish.budgets;
   request.links = wish.links;
   request.cpu_may_compute = wish.cpu_may_compute && cpu != nullptr && cpu != &device;
   if (request.cpu_may_compute && request.experts.all > 0) {
     for (std::int32_t layer = 0; layer < static_cast<std::int32_t>(model.config().layers); ++layer)
-      request.whole_layers.push_back(whole_layer(model, reader, layer));
+      request.whole_layers.push_back(unit_with_experts(model, reader, layer, LayerPart::whole));
     request.experts_without = [&model, &device, weights, options,
                                on_cpu](const std::vector<std::int32_t>& layers) {
       LayerSet without = on_cpu;
@@ -325,9 +245,9 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
   request.kv_bytes = [&model, kv = options.programs.kv](const StepShape& shape) {
     return KvCache::bytes(model.config(), kv, {shape.context, shape.sequences}, 1);
   };
-  request.compute_bytes =
-      [compute = std::make_shared<ComputeBytes>(model, device, cpu, options, on_cpu, file_layout)](
-          const StepShape& shape) { return (*compute)(shape); };
+  request.compute_bytes = [compute = std::make_shared<ComputeBytes>(model, device, cpu, options,
+                                                                    request.units, file_layout)](
+                              const StepShape& shape) { return (*compute)(shape); };
   request.sequences = options.max_sequences;
   request.context = options.context;
   request.context_asked = wish.context_asked;
@@ -339,7 +259,7 @@ ResidencyRequest make_residency_request(const Model& model, Device& device, Devi
 
 PlannedResidency apply_residency(const ResidencyRequest& request, const ResidencyPlan& plan,
                                  Device& device, Device* cpu, const RunnerOptions& options) {
-  PlannedResidency planned{placement_of(device, cpu, layer_tiers(request.units, plan.tiers)),
+  PlannedResidency planned{placement_of(device, cpu, placed_layers(request.units, plan.tiers)),
                            options};
   planned.options.context = plan.shape.context;
   planned.options.max_sequences = plan.shape.sequences;

@@ -28,12 +28,14 @@ std::int32_t logit_rows_of(const Model& model, const RunnerOptions& options) {
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(least, 1, options.programs.max_tokens));
 }
 
-// All layers of the parts, in the order in which they run.
-std::vector<std::int32_t> layers_of(const std::vector<StagePart>& parts) {
+// All layers whose attention the parts compute, in the order in which they run.
+std::vector<std::int32_t> cached_layers(const std::vector<StagePart>& parts) {
   std::vector<std::int32_t> layers;
-  for (const StagePart& part : parts)
-    for (std::int32_t i = 0; i < part.placed.layers; ++i)
-      layers.push_back(part.placed.first_layer + i);
+  for (const StagePart& part : parts) {
+    const std::int32_t end = part.placed.first_layer + part.placed.layers;
+    for (std::int32_t layer = end - part.placed.cached_layers(); layer < end; ++layer)
+      layers.push_back(layer);
+  }
   return layers;
 }
 
@@ -108,7 +110,8 @@ ProgramPart Stage::program_part(bool file_layout) const {
   for (const StagePart& part : parts_) {
     const std::int32_t end = part.placed.first_layer + part.placed.layers;
     for (std::int32_t layer = part.placed.first_layer; layer < end; ++layer)
-      if (in_file_layout(part.placed.tier_of(layer)) == file_layout) wanted.layers.push_back(layer);
+      if (in_file_layout(part.placed.tier_of(layer)) == file_layout)
+        wanted.layers[part.placed.part_of(layer)].push_back(layer);
     if (part.tail) wanted.tail = in_file_layout(part.placed.tier_of(end)) == file_layout;
   }
   return wanted;
@@ -125,7 +128,7 @@ const ProgramBucket& Stage::bucket_of(std::size_t index, Tier tier) const {
 
 Stage::BoundPlan Stage::bind_layer(std::size_t bucket, const PlacedPart& part, std::int32_t layer) {
   const Tier tier = part.tier_of(layer);
-  const Plan& plan = bucket_of(bucket, tier).layers[kind_of(model_, layer)];
+  const Plan& plan = bucket_of(bucket, tier).layers[part.part_of(layer)][kind_of(model_, layer)];
   return {&plan, weights_.bind(plan, layer, tier, part.experts_stay, part.ops_of(layer))};
 }
 
@@ -161,7 +164,7 @@ void Stage::measure() {
   (device_.info().unified ? memory_.weights_mapped : memory_.weights_packed) +=
       weights_.mapped_bytes();
   memory_.kv = KvCache::bytes(model_.config(), options_.programs.kv, options_.kv_extent(),
-                              static_cast<std::int64_t>(layers_of(parts_).size()));
+                              static_cast<std::int64_t>(cached_layers(parts_).size()));
   memory_.compute = arena_bytes() + 2 * hidden_bytes(model_, options_) + logit_bytes() +
                     step_state_bytes(step_capacity(options_)) +
                     (finder_ ? finder_->device_bytes() : 0);
@@ -195,7 +198,7 @@ void Stage::load_experts() {
 
 void Stage::load(const LoadProgress& progress) {
   kv_ = std::make_unique<KvCache>(device_, model_.config(), options_.programs.kv,
-                                  options_.kv_extent(), layers_of(parts_));
+                                  options_.kv_extent(), cached_layers(parts_));
   arena_ = device_.allocate(arena_bytes(), MemoryKind::device);
   const BufferSpan arena{arena_.data(), arena_.bytes(), arena_.kind()};
   executor_ = std::make_unique<Executor>(*stream_, weights_, arena);
@@ -277,10 +280,11 @@ void Stage::enqueue_layers(const Bucket& bucket, std::size_t part, const StepExt
     if (options_.on_progress && weights_.streams())
       options_.on_progress({extent.tokens, layer, static_cast<std::int32_t>(model_.config().layers),
                             weights_.stats()});
-    executor_->run(
-        *layers[i].plan,
-        {hidden(current), hidden(1 - current), layers[i].weights, kv_->views(layer), step_view()},
-        extent);
+    const bool caches = parts_[part].placed.part_of(layer) != LayerPart::feed_forward;
+    executor_->run(*layers[i].plan,
+                   {hidden(current), hidden(1 - current), layers[i].weights,
+                    caches ? kv_->views(layer) : std::span<const TensorView>(), step_view()},
+                   extent);
     current = 1 - current;
   }
 }
@@ -310,7 +314,8 @@ void Stage::enqueue(const Bucket& bucket, std::size_t part, const StepExtent& ex
 
 void Stage::run(std::size_t part, const StageWork& work) {
   Bucket& bucket = bucket_for(work.tokens);
-  upload_step(work.chosen);
+  // It is the same for all parts but for the wanted rows.
+  if (part == 0 || work.rows > 0) upload_step(work.chosen);
   if (!records(bucket)) {
     enqueue(bucket, part, {work.tokens, work.rows}, work.finds);
     return;

@@ -75,8 +75,9 @@ StepCost StepCosts::step(std::int32_t tokens, std::int64_t first, int wanted) {
   const std::int64_t kv_tokens = first + (tokens + 1) / 2;
   const ProgramBucket& bucket = programs(tokens).buckets.back();
   StepCost cost = plan_cost(bucket.head, kv_tokens);
-  for (std::size_t kind = 0; kind < bucket.layers.size(); ++kind) {
-    const StepCost layer = plan_cost(bucket.layers[kind], kv_tokens);
+  const std::vector<Plan>& layers = bucket.layers[LayerPart::whole];
+  for (std::size_t kind = 0; kind < layers.size(); ++kind) {
+    const StepCost layer = plan_cost(layers[kind], kv_tokens);
     for (std::size_t i = 0; i < model_.kinds()[kind].layers.size(); ++i) cost += layer;
   }
   if (wanted > 0) cost += plan_cost(programs(1).buckets.back().tail, kv_tokens);

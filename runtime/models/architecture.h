@@ -66,8 +66,11 @@ struct Architecture {
   /// Reads the keys that only this architecture has. The common ones are read before.
   void (*configure)(const KeyReader& keys, ModelConfig& config);
   std::span<const TensorRule> layer_tensors;
-  /// The layer's program. x: (tokens, dim).
-  Value (*block)(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv);
+  /// The layer's program in two halves, between which nothing is alive but x, so that they may be
+  /// computed on two devices: x with what attention adds to it, then with what the feed-forward
+  /// network does. x: (tokens, dim).
+  Value (*attention)(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv);
+  Value (*feed_forward)(GraphBuilder& g, const ModelConfig& c, Value x);
 };
 
 /// The architecture of a GGUF model with these keys. Throws Error{unsupported_model} that lists the

@@ -133,13 +133,18 @@ Graph Model::head(std::int64_t tokens) const {
   return g.finish(g.embed(g.weight("token_embd.weight")));
 }
 
-Graph Model::layer(const LayerKind& kind, std::int64_t tokens, const KvFormat& kv) const {
+Graph Model::layer(const LayerKind& kind, std::int64_t tokens, const KvFormat& kv,
+                   LayerPart part) const {
   const std::int32_t first = kind.layers.front();
   GraphBuilder g(tokens, lookup(first), fmt::format("{} layer {}", config_.architecture, first));
-  const Value x = g.input(config_.dim);
-  const KvPages pages{g.state("k_pages", kv_desc(config_, kv.k, kv.page_tokens, 1)),
-                      g.state("v_pages", kv_desc(config_, kv.v, kv.page_tokens, 1))};
-  return g.finish(architecture_->block(g, config_, x, pages));
+  Value x = g.input(config_.dim);
+  if (part != LayerPart::feed_forward) {
+    const KvPages pages{g.state("k_pages", kv_desc(config_, kv.k, kv.page_tokens, 1)),
+                        g.state("v_pages", kv_desc(config_, kv.v, kv.page_tokens, 1))};
+    x = architecture_->attention(g, config_, x, pages);
+  }
+  if (part != LayerPart::attention) x = architecture_->feed_forward(g, config_, x);
+  return g.finish(x);
 }
 
 Graph Model::tail(std::int64_t tokens) const {

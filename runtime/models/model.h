@@ -17,6 +17,13 @@ struct LayerKind {
   std::vector<std::int32_t> layers;
 };
 
+/// All of a layer's program, or one of its halves.
+enum class LayerPart : std::uint8_t {
+  whole,
+  attention,     ///< with its norm and the KV cache
+  feed_forward,  ///< with its norm and, in a mixture, the router
+};
+
 /// Which KV cache the layers' programs read and write.
 struct KvFormat {
   DType k = DType::F16;
@@ -67,9 +74,11 @@ class Model {
   std::optional<WeightOrigin> weight(std::int32_t layer, std::string_view name) const;
 
   /// The programs, for at most `tokens` tokens a step. head: tokens -> (tokens, dim). layer:
-  /// (tokens, dim) -> (tokens, dim). tail: (tokens, dim) -> (wanted rows, vocab).
+  /// (tokens, dim) -> (tokens, dim), with no state for the feed-forward half alone. tail: (tokens,
+  /// dim) -> (wanted rows, vocab).
   Graph head(std::int64_t tokens) const;
-  Graph layer(const LayerKind& kind, std::int64_t tokens, const KvFormat& kv) const;
+  Graph layer(const LayerKind& kind, std::int64_t tokens, const KvFormat& kv,
+              LayerPart part = LayerPart::whole) const;
   Graph tail(std::int64_t tokens) const;
 
  private:

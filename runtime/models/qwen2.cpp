@@ -13,18 +13,22 @@ constexpr TensorRule kTensors[] = {
 
 void configure(const KeyReader&, ModelConfig& config) { config.rope.style = RopeStyle::half_split; }
 
-Value block(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv) {
-  Value h = g.rms_norm(x, g.weight("attn_norm.weight"), c.norm_eps);
+Value attention(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv) {
+  const Value h = g.rms_norm(x, g.weight("attn_norm.weight"), c.norm_eps);
   const Value q = project(g, h, "attn_q");  // (tokens, heads * head_dim)
   const Value k = project(g, h, "attn_k");  // (tokens, kv_heads * head_dim)
   const Value v = project(g, h, "attn_v");
-  x = g.add(x, attend(g, c, q, k, v, kv));
-  h = g.rms_norm(x, g.weight("ffn_norm.weight"), c.norm_eps);
+  return g.add(x, attend(g, c, q, k, v, kv));
+}
+
+Value feed_forward(GraphBuilder& g, const ModelConfig& c, Value x) {
+  const Value h = g.rms_norm(x, g.weight("ffn_norm.weight"), c.norm_eps);
   return g.add(x, swiglu_ffn(g, h));
 }
 
 }  // namespace
 
-extern const Architecture kQwen2{"qwen2", "Qwen2 and Qwen2.5", configure, kTensors, block};
+extern const Architecture kQwen2{"qwen2",  "Qwen2 and Qwen2.5", configure,
+                                 kTensors, attention,           feed_forward};
 
 }  // namespace strata

@@ -14,20 +14,23 @@ constexpr TensorRule kTensors[] = {
 
 void configure(const KeyReader&, ModelConfig& config) { config.rope.style = RopeStyle::half_split; }
 
-Value block(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv) {
-  Value h = g.rms_norm(x, g.weight("attn_norm.weight"), c.norm_eps);
+Value attention(GraphBuilder& g, const ModelConfig& c, Value x, const KvPages& kv) {
+  const Value h = g.rms_norm(x, g.weight("attn_norm.weight"), c.norm_eps);
   Value q = project(g, h, "attn_q");  // (tokens, heads * head_dim)
   Value k = project(g, h, "attn_k");  // (tokens, kv_heads * head_dim)
   const Value v = project(g, h, "attn_v");
   q = g.rms_norm(q, g.weight("attn_q_norm.weight"), c.norm_eps);  // over each head
   k = g.rms_norm(k, g.weight("attn_k_norm.weight"), c.norm_eps);
-  x = g.add(x, attend(g, c, q, k, v, kv));
-  h = g.rms_norm(x, g.weight("ffn_norm.weight"), c.norm_eps);
+  return g.add(x, attend(g, c, q, k, v, kv));
+}
+
+Value feed_forward(GraphBuilder& g, const ModelConfig& c, Value x) {
+  const Value h = g.rms_norm(x, g.weight("ffn_norm.weight"), c.norm_eps);
   return g.add(x, swiglu_ffn(g, h));
 }
 
 }  // namespace
 
-extern const Architecture kQwen3{"qwen3", "Qwen3", configure, kTensors, block};
+extern const Architecture kQwen3{"qwen3", "Qwen3", configure, kTensors, attention, feed_forward};
 
 }  // namespace strata

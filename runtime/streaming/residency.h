@@ -16,15 +16,17 @@ namespace strata {
 std::string_view tier_name(Tier tier);
 
 enum class UnitPart : std::uint8_t {
-  layer,    ///< all of a dense layer
-  shared,   ///< of an MoE layer, what every token uses
-  experts,  ///< of an MoE layer, the experts
-  output,   ///< the output matrix
+  layer,         ///< all of a dense layer
+  shared,        ///< of an MoE layer, what every token uses
+  experts,       ///< of an MoE layer, the experts
+  output,        ///< the output matrix
+  attention,     ///< of a layer that two devices compute, the attention with its cache,
+  feed_forward,  ///< ... and the rest, with all experts where the CPU computes it
 };
 
-/// What the planner places as one: a layer, the two parts of an MoE layer, the output matrix, or of
-/// these the matrices of one op, or a range of their rows. Small weights (norms, biases, routers)
-/// are always where their layer is computed.
+/// What the planner places as one: a layer, two parts of a layer, the output matrix, or of these
+/// the matrices of one op, or a range of their rows. Small weights (norms, biases, routers)
+/// are always where their layer, or their part of it, is computed.
 struct PlanUnit {
   std::int32_t layer = 0;  ///< the output matrix has the number after the last layer
   UnitPart part = UnitPart::layer;
@@ -42,8 +44,11 @@ struct PlanUnit {
   std::vector<int> copies;         ///< how many matrices these are, a copy each; empty: one
   std::optional<Tier> forced;      ///< the user's wish; `host` is `streamed` where not all fits
 
-  /// It stands for what a layer has once: the first of its layer's or of its shared part's units.
-  bool first() const { return op <= 0 && piece == 0 && part != UnitPart::experts; }
+  /// It stands for what a layer has once, its cache: the first of the units of its layer, of its
+  /// shared part or of its attention.
+  bool first() const {
+    return op <= 0 && piece == 0 && part != UnitPart::experts && part != UnitPart::feed_forward;
+  }
 };
 
 /// What varies the memory that is not weights.

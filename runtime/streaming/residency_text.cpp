@@ -68,28 +68,49 @@ void note_tiers(const ResidencyRequest& request, ResidencyPlan& plan) {
     plan.notes.push_back("no prediction: not every speed that it needs is measured");
 }
 
-// Layers as ranges of a pattern of llama.cpp's -ot, which holds no comma: "blk\.(0|4|7)\.=CPU".
-std::string cpu_pattern(const ResidencyRequest& request, const ResidencyPlan& plan,
-                        bool experts_only) {
-  std::string layers;
-  std::int32_t last = -1;
-  for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
-    const PlanUnit& unit = request.units[i];
-    if (plan.tiers[i] != Tier::cpu || unit.part == UnitPart::output || unit.layer == last) continue;
-    last = unit.layer;
-    layers += fmt::format("{}{}", layers.empty() ? "" : "|", unit.layer);
+bool is_half(const PlanUnit& unit) {
+  return unit.part == UnitPart::attention || unit.part == UnitPart::feed_forward;
+}
+
+// What is the CPU's as rules of llama.cpp's -ot, whose patterns hold no comma:
+// "blk\.(0|4|7)\.=CPU,blk\.(1|2)\.ffn_=CPU".
+std::string cpu_rules(const ResidencyRequest& request, const ResidencyPlan& plan,
+                      bool experts_only) {
+  std::string layers[3];  // whole, attention, feed-forward
+  bool output = false;
+  for (std::size_t i = 0; i < plan.tiers.size();) {
+    bool halves[2] = {};
+    const std::int32_t layer = request.units[i].layer;
+    for (; i < plan.tiers.size() && request.units[i].layer == layer; ++i) {
+      const UnitPart part = request.units[i].part;
+      const bool on_cpu = plan.tiers[i] == Tier::cpu;
+      output = output || (on_cpu && part == UnitPart::output);
+      halves[0] = halves[0] || (on_cpu && part != UnitPart::feed_forward);
+      halves[1] = halves[1] || (on_cpu && part != UnitPart::attention);
+    }
+    if (output || (!halves[0] && !halves[1])) continue;
+    std::string& list = layers[halves[0] && halves[1] ? 0 : halves[0] ? 1 : 2];
+    list += fmt::format("{}{}", list.empty() ? "" : "|", layer);
   }
-  return fmt::format("blk\\.({})\\.{}=CPU", layers, experts_only ? ".*_exps" : "");
+  const char* const tensors[] = {experts_only ? ".*_exps" : "", "attn_", "ffn_"};
+  std::string rules;
+  for (std::size_t i = 0; i < 3; ++i)
+    if (!layers[i].empty())
+      rules +=
+          fmt::format("{}blk\\.({})\\.{}=CPU", rules.empty() ? "" : ",", layers[i], tensors[i]);
+  if (output) rules += rules.empty() ? "^output=CPU" : ",^output=CPU";
+  return rules;
 }
 
 // N of -ngl N: the last so many of the layers and the output are on the device, the others, the
-// first ones, on the CPU; -1 where the plan is not of that kind.
+// first ones whole, on the CPU; -1 where the plan is not of that kind.
 std::int64_t gpu_layers(const ResidencyRequest& request, const ResidencyPlan& plan) {
   std::int64_t count = 0;
   std::int32_t last = -1;
   bool device = false;
   for (std::size_t i = 0; i < plan.tiers.size(); ++i) {
     const bool on_device = plan.tiers[i] == Tier::device;
+    if (is_half(request.units[i])) return -1;
     if (!on_device && (device || plan.tiers[i] != Tier::cpu)) return -1;
     device = on_device;
     if (on_device && request.units[i].layer != last) ++count;
@@ -116,7 +137,7 @@ std::string flags_of(const ResidencyRequest& request, const ResidencyPlan& plan)
       for (std::size_t i = 0; i < plan.tiers.size(); ++i)
         experts_only = experts_only &&
                        (plan.tiers[i] != Tier::cpu || request.units[i].part == UnitPart::experts);
-      flags += fmt::format("-ot '{}' ", cpu_pattern(request, plan, experts_only));
+      flags += fmt::format("-ot '{}' ", cpu_rules(request, plan, experts_only));
     }
   }
   return flags + fmt::format("-c {} -ub {}", plan.shape.context, plan.shape.max_tokens);

@@ -181,13 +181,6 @@ TEST(Streaming, TensorsGoWhereTheUserSays) {
   EXPECT_THAT(layer.err, HasSubstr("layers 0-1"));
   const Finished output = run_strata(story(tiny()) + sim + Words{"-ot", "^output=CPU"});
   EXPECT_EQ(output.status, 0) << output.err;
-  const json plan = json::parse(
-      run_strata({"plan", tiny_moe(), "--device", "sim:0", "--n-cpu-moe", "1", "--json"}).out);
-  EXPECT_EQ(plan.at("tiers").at("cpu").at("layers"), 1);
-  const Finished moe = run_strata(story(tiny_moe()) + sim + Words{"--cpu-moe"});
-  EXPECT_EQ(moe.status, 0) << moe.err;
-  EXPECT_EQ(moe.out, run_strata(story(tiny_moe())).out);
-  EXPECT_THAT(moe.err, HasSubstr("a layer is computed on one device"));
 }
 
 TEST(Streaming, OtherCommandsStreamToo) {

@@ -188,9 +188,14 @@ ResidencyWish random_wish(std::mt19937_64& random, const Model& model) {
   wish.options = with_experts(0);
   wish.context_asked = wish.max_tokens_asked = true;
   wish.cpu_may_compute = random() % 2 == 0;
-  wish.overridden.layers.resize(static_cast<std::size_t>(model.config().layers) + 1);
-  for (auto& layer : wish.overridden.layers)
-    if (random() % 6 == 0) layer = DeviceId{BackendKind::cpu, 0};
+  const DeviceId cpu{BackendKind::cpu, 0};
+  wish.overridden.layers.resize(static_cast<std::size_t>(model.config().layers));
+  for (OverriddenLayer& layer : wish.overridden.layers) {
+    const auto which = random() % 12;  // whole layers, and halves
+    if (which < 3) layer.feed_forward = cpu;
+    if (which == 0 || which == 3) layer.attention = cpu;
+  }
+  if (random() % 6 == 0) wish.overridden.output = cpu;
   wish.links = {speed(random), speed(random), speed(random), speed(random),
                 speed(random), speed(random), speed(random)};
   const double bytes = static_cast<double>(model.file().tensor_bytes());

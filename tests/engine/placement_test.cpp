@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include "runtime/engine/runner.h"
 #include "tests/support/loaded_model.h"
 #include "tests/support/shared_data.h"
@@ -64,6 +66,55 @@ TEST_F(PlacementTest, StagesGiveTheBitsOfTheWhole) {
     Runner staged(model_, place_layers(*model_, gpus, *cpu_, count), test_options());
     EXPECT_EQ(all_logits(staged, prompt), want) << count << " layers";
     EXPECT_EQ(greedy(staged, prompt, 12), tokens) << count << " layers";
+  }
+}
+
+std::string halves_text(const Placement& placement) {
+  std::string text;
+  for (const PlacedPart& part : placement) {
+    text += text.empty() ? "" : " ";
+    for (std::int32_t i = 0; i < part.layers; ++i)
+      text += "waf"[static_cast<int>(part.part_of(part.first_layer + i))];
+  }
+  return text;
+}
+
+TEST_F(PlacementTest, HalvesOfLayersMakeTheFewestParts) {
+  Device* const a = a_.get();
+  Device* const b = b_.get();
+  const auto text = [](const HalfDevices& halves) { return halves_text(place_halves(halves)); };
+  EXPECT_EQ(text({a, a, a, a, a}), "ww");
+  EXPECT_EQ(text({a, a, a, a, b}), "ww ");
+  EXPECT_EQ(text({a, b, a, b, a}), "a f a f ");
+  EXPECT_EQ(text({a, b, b, b, b}), "a fw");
+  EXPECT_EQ(text({a, a, a, b, b}), "wa f");
+  EXPECT_EQ(text({a, b, b, a, a}), "a fa f");
+  EXPECT_EQ(place_halves({a, b, b, a, a})[1].cached_layers(), 1);
+  const HalfDevices mixed = {a, b, b, a, b, b, a};
+  EXPECT_EQ(half_devices(place_halves(mixed), 3), mixed);
+}
+
+// The same cut within layers.
+TEST_F(PlacementTest, HalvesGiveTheBitsOfTheWhole) {
+  const std::vector<text::TokenId> prompt{1, 5, 9, 17, 33, 65, 129, 200, 41, 11, 23};
+  const std::string moe = (source_root() / "models" / "strata-tiny-moe.gguf").string();
+  for (const auto& model : {model_, Model::load(ModelFile::open(moe))}) {
+    Runner whole(model, *cpu_, test_options());
+    const std::vector<float> want = all_logits(whole, prompt);
+    const auto tokens = greedy(whole, prompt, 12);
+    const auto count = 2 * static_cast<std::size_t>(model->config().layers) + 1;
+    std::mt19937 random(7);
+    for (int i = 0; i < 12; ++i) {
+      HalfDevices halves(count, a_.get());
+      for (std::size_t half = 0; half < count; ++half)
+        if (i == 0 ? half % 2 == 1 : random() % 2 == 0) halves[half] = b_.get();
+      const Placement placement = place_halves(halves);
+      SCOPED_TRACE(halves_text(placement));
+      Runner staged(model, placement, test_options());
+      EXPECT_EQ(all_logits(staged, prompt), want);
+      EXPECT_EQ(greedy(staged, prompt, 12), tokens);
+      EXPECT_EQ(staged.memory().kv, whole.memory().kv) << "every layer has one cache";
+    }
   }
 }
 

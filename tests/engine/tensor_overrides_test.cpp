@@ -21,13 +21,18 @@ class TensorOverridesTest : public testing::Test {
   OverriddenLayers apply(std::vector<TensorOverride> rules) {
     return override_layers(*model_, rules);
   }
-  // A letter per layer, then the output's: c for the CPU, s for the simulated device, - for free.
-  std::string text(std::vector<TensorOverride> rules) {
-    std::string result;
-    for (const auto& device : apply(std::move(rules)).layers)
-      result += !device ? '-' : *device == kCpu ? 'c' : 's';
-    return result;
+  static char letter(const std::optional<DeviceId>& device) {
+    return !device ? '-' : *device == kCpu ? 'c' : 's';
   }
+  // Two letters per layer, attention and feed-forward, then the output's: c for the CPU, s for the
+  // simulated device, - for free.
+  static std::string letters(const OverriddenLayers& overridden) {
+    std::string result;
+    for (const OverriddenLayer& layer : overridden.layers)
+      result += {letter(layer.attention), letter(layer.feed_forward)};
+    return result + letter(overridden.output);
+  }
+  std::string text(std::vector<TensorOverride> rules) { return letters(apply(std::move(rules))); }
   std::string refused(std::vector<TensorOverride> rules) {
     try {
       apply(std::move(rules));
@@ -46,28 +51,64 @@ class TensorOverridesTest : public testing::Test {
 };
 
 TEST_F(TensorOverridesTest, TheFirstRuleThatMatchesCounts) {
-  const std::string free(layers_, '-');
+  const std::string free(2 * layers_, '-');
   EXPECT_EQ(text({}), free + "-");
   EXPECT_FALSE(apply({}).any());
-  EXPECT_EQ(text({{"^blk\\.0\\.", kCpu}}), "c" + free.substr(1) + "-");
+  EXPECT_EQ(text({{"^blk\\.0\\.", kCpu}}), "cc" + free.substr(2) + "-");
   EXPECT_EQ(text({{"^blk\\.0\\.", kCpu}, {"blk", kSim}}),
-            "c" + std::string(layers_ - 1, 's') + "-");
-  EXPECT_EQ(text({{"blk", kSim}, {"^blk\\.0\\.", kCpu}}), std::string(layers_, 's') + "-");
+            "cc" + std::string(2 * layers_ - 2, 's') + "-");
+  EXPECT_EQ(text({{"blk", kSim}, {"^blk\\.0\\.", kCpu}}), std::string(2 * layers_, 's') + "-");
   EXPECT_TRUE(apply({{"blk", kSim}}).any());
 }
 
 // A rule is a search, as in llama.cpp: it need not fit the whole name.
 TEST_F(TensorOverridesTest, PatternsAreSearchedFor) {
-  EXPECT_EQ(text({{"1.attn_(q|k)\\.w", kCpu}}).substr(0, 2), "-c");
-  EXPECT_EQ(text({{"1.attn_(q|k)\\.w$", kCpu}}).substr(0, 2), "--");
+  EXPECT_EQ(text({{"1.attn_(q|k)\\.w", kCpu}}).substr(0, 4), "--c-");
+  EXPECT_EQ(text({{"1.attn_(q|k)\\.w$", kCpu}}).substr(0, 4), "----");
 }
 
-TEST_F(TensorOverridesTest, ALayerFollowsItsTensorsAndSaysSo) {
+TEST_F(TensorOverridesTest, HalvesOfLayersGoAlone) {
+  EXPECT_EQ(text({{"ffn_.*", kCpu}}).substr(0, 4), "-c-c");
+  EXPECT_EQ(text({{"blk\\.1\\.ffn_.*", kCpu}}).substr(0, 4), "---c");
+  EXPECT_EQ(text({{"blk\\.0\\.attn_.*", kCpu}}).substr(0, 4), "c---");
+  EXPECT_EQ(text({{"attn", kSim}, {"blk", kCpu}}).substr(0, 4), "scsc");
+  EXPECT_THAT(apply({{"ffn_", kCpu}}).notes, IsEmpty()) << "all its matrices were named";
+}
+
+TEST_F(TensorOverridesTest, AHalfFollowsItsMatricesAndSaysSo) {
   const OverriddenLayers some = apply({{"blk.[01].ffn_up", kCpu}});
-  EXPECT_EQ(some.layers[0], kCpu);
-  EXPECT_EQ(some.layers[1], kCpu);
-  EXPECT_THAT(some.notes, ElementsAre(HasSubstr("2 layers follow those of their tensors")));
+  EXPECT_EQ(letters(some).substr(0, 4), "-c-c");
+  EXPECT_THAT(some.notes,
+              ElementsAre(HasSubstr("2 halves of layers follow those of their matrices")));
+  EXPECT_THAT(apply({{"blk.1.attn_q", kCpu}}).notes,
+              ElementsAre(HasSubstr("1 half of layers follows those of its matrices")));
   EXPECT_THAT(apply({{"blk.[01].", kCpu}}).notes, IsEmpty()) << "all tensors were named";
+}
+
+// Norms, biases and routers are small and read where the matrices are: rules that name only these
+// move nothing, and rules that name them beside pull nothing apart.
+TEST_F(TensorOverridesTest, SmallTensorsFollow) {
+  const OverriddenLayers norms = apply({{"_norm", kCpu}});
+  EXPECT_FALSE(norms.any());
+  EXPECT_THAT(norms.notes, ElementsAre(HasSubstr("matches only norms, biases or routers")));
+  const auto moe = Model::load(ModelFile::open(source_root() / "models" / "strata-tiny-moe.gguf"));
+  const std::vector<TensorOverride> rules = {{"ffn_gate_inp", kSim}, {"_exps", kCpu}};
+  const OverriddenLayers experts = override_layers(*moe, rules);
+  EXPECT_EQ(letters(experts).substr(0, 4), "-c-c");
+  EXPECT_THAT(experts.notes, ElementsAre(HasSubstr("\"ffn_gate_inp\" matches only")));
+}
+
+// What is said of a plan asks for it again.
+TEST_F(TensorOverridesTest, MayBeWrittenAsRules) {
+  EXPECT_EQ(override_text(apply({}), false), "");
+  OverriddenLayers all = apply({{"blk\\.0\\.ffn", kCpu},
+                                {"blk\\.0\\.", kSim},
+                                {"blk\\.1\\.", kCpu},
+                                {"blk\\.2\\.attn", kCpu}});
+  all.output = kSim;
+  EXPECT_EQ(override_text(all, false),
+            "blk\\.(1)\\.=cpu:0,blk\\.(2)\\.attn_=cpu:0,blk\\.(0)\\.ffn_=cpu:0,"
+            "blk\\.(0)\\.attn_=sim:0,^output=sim:0");
 }
 
 TEST_F(TensorOverridesTest, WhatMatchesNothingIsSaid) {
@@ -80,7 +121,9 @@ TEST_F(TensorOverridesTest, WhatMatchesNothingIsSaid) {
 TEST_F(TensorOverridesTest, Refusals) {
   EXPECT_THAT(refused({{"blk.(", kCpu}}), HasSubstr("\"blk.(\" is no regular expression: at 5"));
   EXPECT_THAT(refused({{"ffn_up", kCpu}, {"ffn_down", kSim}}),
-              HasSubstr("puts tensors of layer 0 on"));
+              HasSubstr("puts matrices of the feed-forward network of layer 0 on"));
+  EXPECT_THAT(refused({{"attn_q", kCpu}, {"attn_output", kSim}}),
+              HasSubstr("puts matrices of the attention of layer 0 on"));
   EXPECT_THAT(refused({{"((([a-z0-9_.]+)+)+)+[XY]", kCpu}}), HasSubstr("cannot be matched"));
 }
 
