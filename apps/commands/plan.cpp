@@ -182,6 +182,15 @@ Json as_json(const PlannedModel& planned, const Parts& parts, const Prediction& 
   return object;
 }
 
+std::string names_of_caches(const PlannedModel& planned) {
+  std::string names;
+  const std::vector<Device*> devices = planned.devices();
+  for (std::size_t i = 0; i < devices.size(); ++i)
+    if (planned.placed.memory[i].kv > 0)
+      names += (names.empty() ? "" : " + ") + to_string(devices[i]->info().id);
+  return names;
+}
+
 std::string as_text(const PlannedModel& planned, const Parts& parts, const Prediction& p) {
   std::string text = plan_block(planned) + "\n\n";
   const auto row = [&](std::string_view part, std::uint64_t bytes, std::string_view where) {
@@ -198,7 +207,7 @@ std::string as_text(const PlannedModel& planned, const Parts& parts, const Predi
                   planned.model->kinds().size(), planned.model->kinds().size() == 1 ? "" : "s"));
   row("output", parts.output, id_of(planned.placed.placement.back()));
   row("KV cache", planned.memory.kv,
-      fmt::format("{}, {} tokens", devices, planned.options.context));
+      fmt::format("{}, {} tokens", names_of_caches(planned), planned.options.context));
   row("compute", planned.memory.compute, devices);
   text += residency_text(planned);
   if (planned.residency && planned.residency->plan.streams) return text;

@@ -75,7 +75,8 @@ TEST(Overrides, PlansSayWhichHalvesAreWhere) {
   const json again = json::parse(run_strata(Words{"plan", tiny_moe(), "--json"} + flags).out);
   EXPECT_EQ(again.at("tiers"), all.at("tiers"));
   const Finished text = run_strata({"plan", tiny_moe(), "--device", "sim:0", "--cpu-moe"});
-  EXPECT_THAT(text.out, AllOf(HasSubstr("attention of"), HasSubstr("feed-forward of")));
+  EXPECT_THAT(text.out, AllOf(HasSubstr("attention of"), HasSubstr("feed-forward of"),
+                              HasSubstr("sim:0, 1024 tokens")));
 }
 
 // Less memory than the attention takes: it streams, the experts are the CPU's all the same.
