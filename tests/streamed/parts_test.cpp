@@ -123,8 +123,8 @@ Played play(std::uint64_t budget) {
 
 TEST(StreamedParts, KeepTheLinkBusyAsPlanned) {
   const std::uint64_t whole = 2'800'000;
-  // At 85 % copying and computing take about equally long.
-  for (const std::uint64_t percent : {25, 35, 50, 60, 75, 80, 85}) {
+  // Where more stays, a step waits longer for what it brings itself, behind copies of weights.
+  for (const std::uint64_t percent : {25, 35, 50, 60, 75, 80}) {
     const auto [m, plan] = play(whole * percent / 100);
     EXPECT_TRUE(plan.streams);
     const std::string text =
