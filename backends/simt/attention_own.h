@@ -11,7 +11,7 @@ namespace strata::STRATA_SIMT {
 /// What a launch for one token makes itself before it reads it: `q` of AttentionArgs is turned on
 /// the way, and the token's key and value come to the cache. The block that has the token's own
 /// position does the latter, for its kv head, of which there is one such block then: nobody else
-/// reads that row. `k` null: the queries are turned, and the token is in the cache.
+/// reads that row.
 struct OwnToken {
   const float* k;  // (kv_heads * head_dim)
   const float* v;

@@ -17,9 +17,10 @@ inline constexpr int kSplitWarps = 4;  // of them at most
 inline constexpr int kSplitTile = 64;  // positions whose scores are in shared memory
 inline constexpr int kSplitUnit = 32;  // positions that are not split further
 inline constexpr int kSplits = 64;     // parts at most
-/// Blocks of a multiprocessor that registers shall suffice for, with R queries each.
-template <int R>
-inline constexpr int kSplitBlocks = R >= 4 ? 3 : 4;
+/// Blocks of a multiprocessor that registers shall suffice for, with R queries each; turning an own
+/// token takes more of them.
+template <int R, bool kOwn>
+inline constexpr int kSplitBlocks = R >= 4 || kOwn ? 3 : 4;
 inline constexpr int kSplitAhead = 4;  // rows that a thread reads at once
 static_assert(kSplits <= kSplitTile, "weights of the parts are where a tile's scores were");
 static_assert(kSplitWarps >= 1 + kOwnRows, "an own token is where the teams' sums will be");
@@ -305,12 +306,12 @@ STRATA_DEVICE void combine_parts(const AttentionArgs& a, SplitShared<R>& shared,
   }
 }
 
-// Block (part, kv head and share of its query heads, token).
-template <DType kKey, DType kValue, int R>
+// Block (part, kv head and share of its query heads, token). kOwn: `own` is to be made first.
+template <DType kKey, DType kValue, int R, bool kOwn>
 STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
-                                   kSplitBlocks<R>) void attend_part(AttentionArgs a,
-                                                                     SplitParts parts,
-                                                                     OwnToken own) {
+                                   (kSplitBlocks<R, kOwn>)) void attend_part(AttentionArgs a,
+                                                                             SplitParts parts,
+                                                                             OwnToken own) {
   take_turn();
   auto& shared = *dynamic_shared<SplitShared<R>>();
   const Step step(a.step);
@@ -324,14 +325,11 @@ STRATA_KERNEL STRATA_BOUNDS_BLOCKS(kSplitThreads,
   const std::int32_t* table = step.pages(step.sequence(t));
   const int begin = sees.begin + block_x() * plan.chunk;
   const int end = min_of(begin + plan.chunk, sees.end);
-  bool turned = true;
-  if constexpr (R <= kOwnQueries && kKey != kAnyDType) {
-    turned = own.k == nullptr;
-    if (!turned)
-      turn_own_token<R>(a, own, heads, table, sees.end - 1, block_x() == plan.count - 1,
-                        shared.rest(), team.columns());
-  }
-  if (turned) load_queries<R>(a, heads, shared.rest(), team.columns());
+  if constexpr (kOwn)
+    turn_own_token<R>(a, own, heads, table, sees.end - 1, block_x() == plan.count - 1,
+                      shared.rest(), team.columns());
+  else
+    load_queries<R>(a, heads, shared.rest(), team.columns());
   for (int r = thread_x(); r < R; r += threads_x()) {
     shared.largest[r] = kLowest;
     shared.total[r] = 0.0F;

@@ -64,30 +64,40 @@ struct PartVariant {
   std::size_t shared_bytes;
 };
 
-template <DType kKey, DType kValue>
-PartVariant part_of_heads(int shared, int head_dim) {
-  if (shared <= 1) return {attend_part<kKey, kValue, 1>, split_shared_bytes<1>(head_dim)};
-  if (shared <= 2) return {attend_part<kKey, kValue, 2>, split_shared_bytes<2>(head_dim)};
-  if (shared <= 4) return {attend_part<kKey, kValue, 4>, split_shared_bytes<4>(head_dim)};
-  return {attend_part<kKey, kValue, 8>, split_shared_bytes<8>(head_dim)};
+template <DType kKey, DType kValue, int R>
+PartVariant part_of(bool own, int head_dim) {
+  const std::size_t bytes = split_shared_bytes<R>(head_dim);
+  if constexpr (R <= kOwnQueries && kKey != kAnyDType)
+    if (own) return {attend_part<kKey, kValue, R, true>, bytes};
+  return {attend_part<kKey, kValue, R, false>, bytes};
 }
 
-PartVariant part_variant(const AttentionArgs& a) {
-  if (a.k.dtype != a.v.dtype) return part_of_heads<kAnyDType, kAnyDType>(a.shared, a.head_dim);
+template <DType kKey, DType kValue>
+PartVariant part_of_heads(const AttentionArgs& a, bool own) {
+  if (a.shared <= 1) return part_of<kKey, kValue, 1>(own, a.head_dim);
+  if (a.shared <= 2) return part_of<kKey, kValue, 2>(own, a.head_dim);
+  if (a.shared <= 4) return part_of<kKey, kValue, 4>(own, a.head_dim);
+  return part_of<kKey, kValue, 8>(own, a.head_dim);
+}
+
+// `own`: as can_turn_own_token() allows it.
+PartVariant part_variant(const AttentionArgs& a, bool own) {
+  if (a.k.dtype != a.v.dtype) return part_of_heads<kAnyDType, kAnyDType>(a, own);
   switch (a.k.dtype) {
     case DType::F16:
-      return part_of_heads<DType::F16, DType::F16>(a.shared, a.head_dim);
+      return part_of_heads<DType::F16, DType::F16>(a, own);
     case DType::BF16:
-      return part_of_heads<DType::BF16, DType::BF16>(a.shared, a.head_dim);
+      return part_of_heads<DType::BF16, DType::BF16>(a, own);
     case DType::Q8_0:
-      return part_of_heads<DType::Q8_0, DType::Q8_0>(a.shared, a.head_dim);
+      return part_of_heads<DType::Q8_0, DType::Q8_0>(a, own);
     default:
-      return part_of_heads<DType::F32, DType::F32>(a.shared, a.head_dim);
+      return part_of_heads<DType::F32, DType::F32>(a, own);
   }
 }
 
+// `own` null: the queries are turned, and the token is in the cache.
 void launch_split(Stream& stream, const PreparedOp& op, const Operands& operands,
-                  Workspace workspace, const OwnToken& own) {
+                  Workspace workspace, const OwnToken* own) {
   const AttentionArgs a = arguments(op, operands);
   const std::int64_t tokens = operands.in[0].rows();
   if (tokens == 0) return;
@@ -96,16 +106,16 @@ void launch_split(Stream& stream, const PreparedOp& op, const Operands& operands
   const SplitParts parts{sums,
                          reinterpret_cast<Float2*>(sums + tokens * heads * kSplits * a.head_dim),
                          four_rows(operands.out[0]), tickets_of(stream), operands.out[0].layout};
-  const PartVariant variant = part_variant(a);
+  const PartVariant variant = part_variant(a, own != nullptr);
   const Grid blocks{kSplits, static_cast<unsigned>(a.k.kv_heads * a.parts),
                     static_cast<unsigned>(tokens)};
   launch_overlapped(stream, variant.kernel, blocks, kSplitThreads, variant.shared_bytes, a, parts,
-                    own);
+                    own == nullptr ? OwnToken{} : *own);
 }
 
 void run_split(Stream& stream, const PreparedOp& op, const Operands& operands,
                Workspace workspace) {
-  launch_split(stream, op, operands, workspace, {});
+  launch_split(stream, op, operands, workspace, nullptr);
 }
 
 template <int kDim>
@@ -191,7 +201,7 @@ bool can_turn_own_token(const OpDesc& attention) {
 
 void run_with_own_token(Stream& stream, const PreparedOp& attention, const Operands& operands,
                         Workspace workspace, const OwnToken& own) {
-  launch_split(stream, attention, operands, workspace, own);
+  launch_split(stream, attention, operands, workspace, &own);
 }
 
 const OpImpl attention_impl{supports, prepare};
