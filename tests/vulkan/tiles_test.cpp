@@ -357,7 +357,7 @@ TEST_F(VulkanTiles, ThePathOfPromptsIsTold) {
   EXPECT_EQ(paths_with("emulated").why_without_coopmat, "");
   EXPECT_EQ(paths_with("off").prompts, "plain arithmetic, f32");
   EXPECT_THAT(paths_with("off").why_without_coopmat, HasSubstr("STRATA_VULKAN_COOPMAT is off"));
-  const VulkanLimits& limits = examine_all(*instance_).at(0).limits;
+  const VulkanLimits limits = examine_all(*instance_).at(0).limits;
   const ProductPaths paths = paths_with(nullptr);
   EXPECT_EQ(paths.prompts == "plain arithmetic, f32", !paths.why_without_coopmat.empty());
   if (!limits.has_coopmat) {
