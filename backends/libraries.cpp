@@ -8,7 +8,6 @@
 #include <span>
 
 #include "backends/nvml.h"
-#include "runtime/core/hipblaslt_names.h"
 #include "runtime/core/vendor_libraries.h"
 
 namespace strata {

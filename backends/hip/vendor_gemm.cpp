@@ -10,7 +10,6 @@
 #include "backends/hip/rocblas.h"
 #include "backends/simt/simt_stream.h"
 #include "runtime/core/error.h"
-#include "runtime/core/hipblaslt_names.h"
 #include "runtime/core/vendor_libraries.h"
 
 // The HIP twin of vendor_gemm.h: hipBLASLt, and where that is not there or knows no way, rocBLAS.

@@ -20,6 +20,8 @@ inline constexpr const char* kRocblasNames[] = {"librocblas.so.5", "librocblas.s
 inline constexpr const char* kHipblasNames[] = {"libhipblas.so.3", "libhipblas.so.2",
                                                 "libhipblas.so.1", "libhipblas.so.0",
                                                 "/opt/rocm/lib/libhipblas.so"};
+inline constexpr const char* kHipblasltNames[] = {"libhipblaslt.so.1", "libhipblaslt.so.0",
+                                                  "/opt/rocm/lib/libhipblaslt.so"};
 inline constexpr const char* kRcclNames[] = {"librccl.so.1", "/opt/rocm/lib/librccl.so.1"};
 
 /// The first of the names that loads; if none does, the first, which says why. At least one name.
